@@ -1,0 +1,1 @@
+//! Runs the official Durable Streams suite against the streamkeeper binary.

@@ -1,0 +1,1 @@
+//! The Durable Streams protocol over HTTP: an axum Router in front of streamkeeper.

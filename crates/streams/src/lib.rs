@@ -1,0 +1,1 @@
+//! Durable streams as supervised actors: the actor system and the embedding API.

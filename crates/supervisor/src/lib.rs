@@ -1,0 +1,1 @@
+//! OTP supervision on ractor: child specs, restart policies, intensity, backoff, quarantine.
