@@ -4,11 +4,19 @@
 //! PROTOCOL.md of the Durable Streams project; section numbers in these docs are its.
 
 mod batch;
+mod content_type;
+pub mod header;
+pub mod header_name;
 mod name;
 mod offset;
+pub mod sse;
+pub mod stream;
 mod timestamp;
 
 pub use batch::{Batch, Lengths};
+pub use content_type::{ContentType, InvalidContentType, MAX_CONTENT_TYPE_BYTES};
+pub use header::{Producer, ProducerId, StreamSeq, SubOffset, Ttl};
 pub use name::{InvalidName, MAX_NAME_BYTES, RESERVED_SEGMENT, StreamName};
 pub use offset::{InvalidOffset, Offset, ReadFrom};
+pub use sse::SseEncoding;
 pub use timestamp::{InvalidTimestamp, Timestamp};

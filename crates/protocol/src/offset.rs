@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Digits in each half of an offset token.
 const HALF: usize = 16;
 /// The largest position whose token still has sixteen digits.
-const MAX_POSITION: u64 = 9_999_999_999_999_999;
+pub(crate) const MAX_POSITION: u64 = 9_999_999_999_999_999;
 
 /// A position in a stream, in bytes from its beginning.
 ///
@@ -99,11 +99,21 @@ mod tests {
 
     #[test]
     fn other_tokens_are_refused() {
-        for bad in ["", "0", "-2", "NOW", "0000000000000000_000000000000004", "a,b", "1_2", "..",
-            "0000000000000000-0000000000000042", "0000000000000000_000000000000004\n",
-            "+000000000000000_0000000000000042", "0000000000000000_00000000000000421",
-            "\u{0661}000000000000000_0000000000000000"]
-        {
+        for bad in [
+            "",
+            "0",
+            "-2",
+            "NOW",
+            "0000000000000000_000000000000004",
+            "a,b",
+            "1_2",
+            "..",
+            "0000000000000000-0000000000000042",
+            "0000000000000000_000000000000004\n",
+            "+000000000000000_0000000000000042",
+            "0000000000000000_00000000000000421",
+            "\u{0661}000000000000000_0000000000000000",
+        ] {
             assert_eq!(bad.parse::<ReadFrom>(), Err(InvalidOffset), "{bad:?}");
         }
     }

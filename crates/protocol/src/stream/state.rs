@@ -1,0 +1,148 @@
+//! All that a stream knows, and how a record changes it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Config, Origin, Record, StreamId};
+use crate::{Offset, Producer, ProducerId, StreamSeq, Timestamp};
+
+/// What is known of one idempotent producer (section 5.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerState {
+    /// The epoch in force.
+    pub epoch: u64,
+    /// The highest sequence number that was accepted in that epoch.
+    pub last_seq: u64,
+}
+
+/// All that a stream knows but its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamState {
+    /// This life of the stream.
+    pub id: StreamId,
+    /// How many records were folded; what a commit is conditional on.
+    pub version: u64,
+    /// What it was created with.
+    pub config: Config,
+    /// What it was forked from.
+    pub origin: Option<Origin>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last read or written, as far as records tell.
+    pub touched_at: Timestamp,
+    /// The position of the earliest message that is kept.
+    pub earliest: u64,
+    /// The position after the last message.
+    pub tail: u64,
+    /// How many messages were appended in this life, dropped ones included.
+    pub messages: u64,
+    /// Whether no more may be appended.
+    pub closed: bool,
+    /// The idempotent producers that wrote to it.
+    pub producers: HashMap<ProducerId, ProducerState>,
+    /// The last `Stream-Seq`.
+    pub last_seq: Option<StreamSeq>,
+    /// The forks that hold a reference on it.
+    pub forks: BTreeSet<StreamId>,
+    /// Deleted, but kept for its forks.
+    pub soft_deleted: bool,
+}
+
+impl StreamState {
+    /// Folds one record into a state; `None` is a stream that does not exist.
+    ///
+    /// A record that cannot follow (one of a stream that does not exist, a second creation) changes
+    /// nothing: `decide_*` never writes it.
+    pub fn fold(state: &mut Option<Self>, record: &Record) {
+        match (state.as_mut(), record) {
+            (None, Record::Created { .. }) => *state = Self::created(record),
+            (Some(_), Record::Deleted) => *state = None,
+            (Some(live), record) => {
+                live.apply(record);
+                if live.soft_deleted && live.forks.is_empty() {
+                    *state = None;
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// The offset after the last message.
+    pub fn next_offset(&self) -> Offset {
+        Offset::new(self.tail)
+    }
+
+    /// Whether the stream has ended by itself.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.config.expiry.deadline(self.touched_at).is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Notes a use that no record tells yet, so that expiry is exact between records.
+    pub fn touch(&mut self, at: Timestamp) {
+        self.touched_at = self.touched_at.max(at);
+    }
+
+    fn created(record: &Record) -> Option<Self> {
+        let Record::Created { id, config, origin, batch, closed, at } = record else {
+            return None;
+        };
+        let start = origin.as_ref().map_or(0, Origin::point);
+        Some(Self {
+            id: *id,
+            version: 1,
+            config: config.clone(),
+            origin: origin.clone(),
+            created_at: *at,
+            touched_at: *at,
+            earliest: 0,
+            tail: start + batch.as_ref().map_or(0, |batch| batch.size()),
+            messages: batch.as_ref().map_or(0, |batch| batch.count()),
+            closed: *closed,
+            producers: HashMap::new(),
+            last_seq: None,
+            forks: BTreeSet::new(),
+            soft_deleted: false,
+        })
+    }
+
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Appended { batch, producer, seq, closes, at } => {
+                if let Some(batch) = batch {
+                    self.tail += batch.size();
+                    self.messages += batch.count();
+                }
+                if let Some(producer) = producer {
+                    self.apply_producer(producer);
+                }
+                if seq.is_some() {
+                    self.last_seq.clone_from(seq);
+                }
+                self.closed |= closes;
+                self.touch(*at);
+            }
+            Record::Touched { at } => self.touch(*at),
+            Record::Truncated { before } => {
+                self.earliest = self.earliest.max(*before).min(self.tail);
+            }
+            Record::ForkAdded { fork } => {
+                self.forks.insert(*fork);
+            }
+            Record::ForkReleased { fork } => {
+                self.forks.remove(fork);
+            }
+            Record::SoftDeleted => self.soft_deleted = true,
+            Record::Created { .. } | Record::Deleted => return,
+        }
+        self.version += 1;
+    }
+
+    fn apply_producer(&mut self, producer: &Producer) {
+        let accepted = ProducerState { epoch: producer.epoch, last_seq: producer.seq };
+        match self.producers.get_mut(&producer.id) {
+            Some(known) => *known = accepted,
+            None => {
+                self.producers.insert(producer.id.clone(), accepted);
+            }
+        }
+    }
+}
