@@ -5,8 +5,11 @@
 
 mod batch;
 mod content_type;
+mod cursor;
+mod etag;
 pub mod header;
 pub mod header_name;
+pub mod json;
 mod name;
 mod offset;
 pub mod sse;
@@ -15,6 +18,8 @@ mod timestamp;
 
 pub use batch::{Batch, Lengths};
 pub use content_type::{ContentType, InvalidContentType, MAX_CONTENT_TYPE_BYTES};
+pub use cursor::Cursor;
+pub use etag::ETag;
 pub use header::{Producer, ProducerId, StreamSeq, SubOffset, Ttl};
 pub use name::{InvalidName, MAX_NAME_BYTES, RESERVED_SEGMENT, StreamName};
 pub use offset::{InvalidOffset, Offset, ReadFrom};

@@ -16,9 +16,7 @@ mod state;
 
 pub use append::{Append, AppendDecision, AppendRejection, decide_append};
 pub use config::{Config, StreamId};
-pub use create::{
-    Create, CreateDecision, CreateRejection, ForkRequest, Mismatch, decide_create,
-};
+pub use create::{Create, CreateDecision, CreateRejection, ForkRequest, Mismatch, decide_create};
 pub use delete::{DeleteRejection, decide_delete, decide_expire, decide_truncate};
 pub use expiry::Expiry;
 pub use fork::{

@@ -43,6 +43,8 @@ pub struct Fork {
     pub id: StreamId,
     /// The name of the source.
     pub source: StreamName,
+    /// The life of the source in which the sub-offset was resolved.
+    pub source_id: StreamId,
     /// The type that the fork asks for.
     pub content_type: Option<ContentType>,
     /// The fork offset; the tail otherwise.
@@ -99,6 +101,7 @@ pub fn decide_fork(
     fork: &Fork,
     now: Timestamp,
 ) -> Result<ForkGrant, ForkRejection> {
+    let source = source.filter(|s| s.id == fork.source_id);
     let source = source.filter(|s| s.soft_deleted || !s.is_expired(now));
     let source = source.ok_or(ForkRejection::SourceNotFound)?;
     if source.soft_deleted {

@@ -1,0 +1,199 @@
+//! The supervisor of the streams: starts a stream's actor on demand and keeps the registry true.
+
+mod handle;
+mod recent;
+mod registry;
+pub(crate) mod stream;
+mod touch;
+mod view;
+mod waiters;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ractor::{Actor, ActorCell};
+use streamkeeper_protocol::StreamName;
+use streamkeeper_protocol::stream::StreamState;
+use streamkeeper_supervisor::{ChildSpec, DynamicSupervisor, Event, Observer, StartError};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+pub(crate) use self::handle::{CallError, Handle};
+pub(crate) use self::registry::{Registry, StreamKey};
+pub(crate) use self::view::{Live, View};
+pub(crate) use self::waiters::Waiter;
+
+use self::recent::Recent;
+use self::registry::Lookup;
+use self::stream::{Arguments, Stream};
+use self::touch::Touch;
+use crate::Unavailable;
+use crate::context::Context;
+
+/// Why a stream has no actor.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenError {
+    NotFound,
+    Unavailable(Unavailable),
+}
+
+/// Whether the stream must exist to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    Existing,
+    OrCreate,
+}
+
+/// Starts the stream supervisor below `parent`, for the first time or again.
+pub(crate) async fn start(
+    context: Arc<Context>,
+    parent: ActorCell,
+) -> Result<ActorCell, StartError> {
+    // Whatever an earlier one supervised has died with it.
+    context.registry.clear();
+    let observer = Arc::new(RegistryKeeper(context.clone()));
+    let seed = context.draw_seed();
+    let supervisor = DynamicSupervisor::start(observer, seed, Some(parent)).await?;
+    context.set_stream_supervisor(supervisor.clone());
+    Ok(supervisor.cell())
+}
+
+impl Context {
+    /// The actor of a stream; starts one if there is none.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        name: &StreamName,
+        open: Open,
+    ) -> Result<Arc<Handle>, OpenError> {
+        let patience = Instant::now() + self.limits.restart_patience;
+        loop {
+            match self.registry.lookup(name) {
+                Lookup::Running(handle) => return Ok(handle),
+                Lookup::Quarantined(reason) => {
+                    return Err(OpenError::Unavailable(Unavailable::Quarantined { reason }));
+                }
+                Lookup::Starting(mut gate) => {
+                    // The gate never changes, it closes.
+                    if timeout_at(patience, gate.changed()).await.is_err() {
+                        return Err(OpenError::Unavailable(Unavailable::Restarting));
+                    }
+                }
+                Lookup::Vacant => {
+                    let Some(key) = self.registry.claim(name) else { continue };
+                    let claim = Claim { context: self.clone(), key: Some(key) };
+                    // In a task of its own: a caller who gives up leaves nothing half started.
+                    let start = tokio::spawn(claim.start(open));
+                    start.await.unwrap_or(Err(OpenError::Unavailable(Unavailable::Restarting)))?;
+                }
+            }
+        }
+    }
+}
+
+/// A claim on a vacant name, given up when dropped.
+struct Claim {
+    context: Arc<Context>,
+    key: Option<StreamKey>,
+}
+
+impl Claim {
+    async fn start(mut self, open: Open) -> Result<(), OpenError> {
+        let Some(key) = self.key.clone() else { return Ok(()) };
+        let storage = &self.context.storage;
+        let state = storage.load(&key.name).await.map_err(|error| unavailable(error.into()))?;
+        if state.is_none() && open == Open::Existing {
+            return Err(OpenError::NotFound);
+        }
+        let supervisor = self.context.stream_supervisor().map_err(unavailable)?;
+        let spec = child_spec(self.context.clone(), key.clone(), state, open);
+        supervisor.start_child(key, spec).await.map_err(|error| match error {
+            StartError::ShuttingDown => unavailable(Unavailable::ShuttingDown),
+            _ => unavailable(Unavailable::Restarting),
+        })?;
+        self.key = None;
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.context.registry.retire(&key);
+        }
+    }
+}
+
+fn unavailable(why: Unavailable) -> OpenError {
+    OpenError::Unavailable(why)
+}
+
+/// The first start takes the state that was loaded to see whether there is a stream; each restart
+/// loads it anew.
+fn child_spec(
+    context: Arc<Context>,
+    key: StreamKey,
+    loaded: Option<StreamState>,
+    open: Open,
+) -> ChildSpec {
+    let policy = context.policy.clone();
+    let first = Arc::new(Mutex::new(Some((loaded, open == Open::OrCreate))));
+    ChildSpec::new(key.to_string(), policy, move |supervisor| {
+        let (context, key) = (context.clone(), key.clone());
+        let first = first.lock().take();
+        async move {
+            let (state, may_be_absent) = match first {
+                Some(first) => first,
+                None => {
+                    let state = context.storage.load(&key.name).await;
+                    (state.map_err(StartError::failed)?, false)
+                }
+            };
+            start_stream(context, key, state, may_be_absent, supervisor).await
+        }
+    })
+}
+
+async fn start_stream(
+    context: Arc<Context>,
+    key: StreamKey,
+    state: Option<StreamState>,
+    may_be_absent: bool,
+    supervisor: ActorCell,
+) -> Result<ActorCell, StartError> {
+    let nothing = Recent::new(context.limits.recent_bytes_per_stream);
+    let (sender, views) = watch::channel(View::of(None, &nothing));
+    let touch = Arc::new(Touch::new(context.clock.now()));
+    let arguments = Arguments {
+        context: context.clone(),
+        key: key.clone(),
+        state,
+        views: sender,
+        touch: touch.clone(),
+        may_be_absent,
+    };
+    let (actor, _) = Stream::spawn_linked(None, Stream, arguments, supervisor).await?;
+    let cell = actor.get_cell();
+    let handle = Handle::new(actor, views, touch, context.limits.pending_bytes_per_stream);
+    context.registry.running(&key, Arc::new(handle));
+    Ok(cell)
+}
+
+/// Tells the registry what the supervisor does with a stream.
+struct RegistryKeeper(Arc<Context>);
+
+impl Observer<StreamKey> for RegistryKeeper {
+    fn event(&self, event: &Event<StreamKey>) {
+        let registry = &self.0.registry;
+        match event {
+            Event::Restarting { key, .. } => registry.restarting(key),
+            Event::Quarantined { key, reason } => registry.quarantined(key, &reason.to_string()),
+            Event::Stopped { key } | Event::Escalated { key, .. } => registry.retire(key),
+            Event::Started { .. } | Event::StartFailed { .. } | Event::Exited { .. } => {}
+        }
+    }
+}
+
+/// The messages at hand of a stream without an actor: none.
+pub(crate) fn no_recent() -> Arc<Recent> {
+    Recent::new(0)
+}

@@ -1,0 +1,95 @@
+//! The way to a stream's actor. Never leaves the crate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ractor::{ActorRef, MessagingErr};
+use streamkeeper_protocol::Timestamp;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::stream::message::{Message, Permits};
+use super::touch::Touch;
+use super::view::{Live, View};
+use crate::Unavailable;
+use crate::limits::Permit;
+
+/// One incarnation of a stream's actor.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    actor: ActorRef<Message>,
+    views: watch::Receiver<Arc<View>>,
+    touch: Arc<Touch>,
+    pending: Arc<Semaphore>,
+    retired: AtomicBool,
+}
+
+/// Why a call was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The actor has ended before it saw the message: look the stream up again.
+    NotDelivered,
+    /// The actor crashed with the message in its hands.
+    OutcomeUnknown,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        actor: ActorRef<Message>,
+        views: watch::Receiver<Arc<View>>,
+        touch: Arc<Touch>,
+        pending_bytes: usize,
+    ) -> Self {
+        let pending = Arc::new(Semaphore::new(pending_bytes));
+        Self { actor, views, touch, pending, retired: AtomicBool::new(false) }
+    }
+
+    /// Adds the stream's own permit to the system's.
+    pub(crate) fn admit(&self, system: Permit, bytes: usize) -> Result<Permits, Unavailable> {
+        let stream = Permit::take(&self.pending, bytes)?;
+        Ok(Permits { _system: system, _stream: stream })
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) async fn call<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Result<T, CallError> {
+        let (reply, answer) = oneshot::channel();
+        self.cast(request(reply)).map_err(|_| CallError::NotDelivered)?;
+        answer.await.map_err(|_| match self.retired.load(Ordering::Acquire) {
+            true => CallError::NotDelivered,
+            false => CallError::OutcomeUnknown,
+        })
+    }
+
+    /// Sends a message; fails if the actor has ended.
+    pub(crate) fn cast(&self, message: Message) -> Result<(), MessagingErr<Message>> {
+        self.actor.send_message(message)
+    }
+
+    /// What is durably true of the stream now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.views.borrow().clone()
+    }
+
+    /// Whether the stream has ended by itself. Tells the actor so, which may be asleep until its timer.
+    pub(crate) fn is_expired(&self, live: &Live, now: Timestamp) -> bool {
+        let expired = live.is_expired(self.touch.latest(), now);
+        if expired {
+            let _ = self.cast(Message::Expire);
+        }
+        expired
+    }
+
+    /// Notes a use of the stream, which moves its TTL.
+    pub(crate) fn touch(&self, live: &Live, now: Timestamp) {
+        if self.touch.note(now, live.config.expiry) {
+            let _ = self.cast(Message::Touch);
+        }
+    }
+
+    /// From now on an unanswered message was never looked at.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,131 @@
+//! The registry: which streams have an actor, and what became of those that have none.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use streamkeeper_protocol::StreamName;
+use tokio::sync::watch;
+
+use super::handle::Handle;
+
+/// One opening of a stream. A slot is changed only by the opening that it belongs to, so what comes
+/// late from an earlier one does no harm.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct StreamKey {
+    pub(crate) name: StreamName,
+    pub(crate) generation: u64,
+}
+
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.name, f)
+    }
+}
+
+/// Slots by name. No guard of the map outlives a method.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    slots: DashMap<StreamName, Slot>,
+    generations: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u64,
+    state: SlotState,
+}
+
+#[derive(Debug)]
+enum SlotState {
+    /// Being started, for the first time or again. Whoever waits holds a receiver of the gate, and is
+    /// woken by the gate being dropped with this state.
+    Starting(watch::Sender<()>),
+    Running(Arc<Handle>),
+    Quarantined(Arc<str>),
+}
+
+/// What the registry knows of a name.
+pub(crate) enum Lookup {
+    Running(Arc<Handle>),
+    /// Wait for this to close, then look again.
+    Starting(watch::Receiver<()>),
+    Quarantined(Arc<str>),
+    Vacant,
+}
+
+impl Registry {
+    pub(crate) fn lookup(&self, name: &StreamName) -> Lookup {
+        match self.slots.get(name).as_deref() {
+            None => Lookup::Vacant,
+            Some(slot) => match &slot.state {
+                SlotState::Running(handle) => Lookup::Running(handle.clone()),
+                SlotState::Starting(gate) => Lookup::Starting(gate.subscribe()),
+                SlotState::Quarantined(reason) => Lookup::Quarantined(reason.clone()),
+            },
+        }
+    }
+
+    /// Claims a vacant name for a start; `None` if somebody else was faster.
+    pub(crate) fn claim(&self, name: &StreamName) -> Option<StreamKey> {
+        match self.slots.entry(name.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(slot) => {
+                let generation = self.generations.fetch_add(1, Ordering::Relaxed);
+                slot.insert(Slot { generation, state: starting() });
+                Some(StreamKey { name: name.clone(), generation })
+            }
+        }
+    }
+
+    /// The stream runs, for the first time or again.
+    pub(crate) fn running(&self, key: &StreamKey, handle: Arc<Handle>) {
+        self.change(key, |state| *state = SlotState::Running(handle));
+    }
+
+    /// The stream has crashed and will be started again.
+    pub(crate) fn restarting(&self, key: &StreamKey) {
+        self.change(key, |state| *state = starting());
+    }
+
+    /// A caller found this handle dead before the supervisor did.
+    pub(crate) fn found_dead(&self, name: &StreamName, dead: &Arc<Handle>) {
+        if let Some(mut slot) = self.slots.get_mut(name)
+            && matches!(&slot.state, SlotState::Running(handle) if Arc::ptr_eq(handle, dead))
+        {
+            slot.state = starting();
+        }
+    }
+
+    /// The stream stays down.
+    pub(crate) fn quarantined(&self, key: &StreamKey, reason: &str) {
+        self.change(key, |state| *state = SlotState::Quarantined(reason.into()));
+    }
+
+    /// The stream is gone, and its actor answers no more.
+    pub(crate) fn retire(&self, key: &StreamKey) {
+        let removed = self.slots.remove_if(&key.name, |_, slot| slot.generation == key.generation);
+        if let Some((_, Slot { state: SlotState::Running(handle), .. })) = removed {
+            handle.retire();
+        }
+    }
+
+    /// Forgets every stream: their supervisor has died and taken them with it.
+    pub(crate) fn clear(&self) {
+        self.slots.clear();
+    }
+
+    fn change(&self, key: &StreamKey, change: impl FnOnce(&mut SlotState)) {
+        if let Some(mut slot) = self.slots.get_mut(&key.name)
+            && slot.generation == key.generation
+        {
+            change(&mut slot.state);
+        }
+    }
+}
+
+fn starting() -> SlotState {
+    SlotState::Starting(watch::Sender::new(()))
+}

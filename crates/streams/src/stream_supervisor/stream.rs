@@ -1,0 +1,294 @@
+//! The gen_server of one stream.
+//!
+//! It decides every write, one after the other, against the state that the records submitted so far
+//! lead to; hands the record to storage without waiting; and publishes what is durable. If storage
+//! fails it crashes on purpose, and its supervisor starts it again from what storage holds.
+
+pub(crate) mod message;
+mod operations;
+mod pipeline;
+
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use streamkeeper_protocol::stream::{Record, StreamState};
+use streamkeeper_storage::{Chunk, Entry, StorageError};
+use streamkeeper_supervisor::ChildFailure;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use self::message::{Follow, Message};
+use self::pipeline::{Answer, Effect, Pipeline};
+use super::StreamKey;
+use super::recent::Recent;
+use super::touch::{self, Touch};
+use super::view::View;
+use super::waiters::Waiters;
+use crate::context::Context;
+
+/// What a stream's actor is started with.
+pub(crate) struct Arguments {
+    pub(crate) context: Arc<Context>,
+    pub(crate) key: StreamKey,
+    /// What storage holds of the stream.
+    pub(crate) state: Option<StreamState>,
+    pub(crate) views: watch::Sender<Arc<View>>,
+    pub(crate) touch: Arc<Touch>,
+    /// Whether the actor was asked to create the stream, so that there need not be one.
+    pub(crate) may_be_absent: bool,
+}
+
+/// The actor.
+pub(crate) struct Stream;
+
+/// What the actor knows.
+pub(crate) struct State {
+    context: Arc<Context>,
+    key: StreamKey,
+    myself: ActorRef<Message>,
+    /// The fold of everything submitted; `None` while there is no stream.
+    pending: Option<StreamState>,
+    pipeline: Pipeline,
+    views: watch::Sender<Arc<View>>,
+    recent: Arc<Recent>,
+    waiters: Waiters,
+    subscribers: Arc<()>,
+    touch: Arc<Touch>,
+    timer: Option<AbortHandle>,
+    /// The stream is gone and the registry has forgotten this actor: it only empties its mailbox.
+    retired: bool,
+}
+
+impl Actor for Stream {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        arguments: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let Arguments { context, key, state, views, touch, may_be_absent } = arguments;
+        let mut state = State {
+            recent: Recent::new(context.limits.recent_bytes_per_stream),
+            context,
+            key,
+            myself,
+            pending: state,
+            pipeline: Pipeline::default(),
+            views,
+            waiters: Waiters::default(),
+            subscribers: Arc::new(()),
+            touch,
+            timer: None,
+            retired: false,
+        };
+        state.recover();
+        if !may_be_absent {
+            state.retire_if_over();
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if state.retired {
+            // Dropping the reply tells the caller to look the stream up again.
+            return Ok(());
+        }
+        state.handle(message)?;
+        state.retire_if_over();
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<Message>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.disarm();
+        Ok(())
+    }
+}
+
+impl State {
+    fn handle(&mut self, message: Message) -> Result<(), ActorProcessingErr> {
+        if let Some(pending) = &mut self.pending {
+            pending.touch(self.touch.latest());
+        }
+        match message {
+            Message::Create { create, permits, reply } => self.create(&create, permits, reply),
+            Message::Append { append, permits, reply } => self.append(&append, permits, reply),
+            Message::Delete { reply } => self.delete(reply),
+            Message::Fork { fork, reply } => self.fork(&fork, reply),
+            Message::Release { fork, reply } => self.release(fork, reply),
+            Message::Touch => self.record_touch(),
+            Message::Expire => self.expire(),
+            Message::Committed(outcome) => self.committed(outcome),
+            Message::Wait(waiter) => {
+                self.waiters.add(waiter, &self.views.borrow());
+                Ok(())
+            }
+            Message::Subscribe { reply } => {
+                let views = self.views.subscribe();
+                // A reader that gave up needs no answer.
+                drop(reply.send(Follow { views, _lease: self.subscribers.clone() }));
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes up the stream as storage holds it.
+    fn recover(&mut self) {
+        if let Some(state) = &mut self.pending {
+            let now = self.context.clock.now();
+            let touched = touch::recovered(state.touched_at, state.config.expiry, now);
+            state.touch(touched);
+            self.touch.reset(touched);
+        }
+        self.views.send_replace(View::of(self.pending.as_ref(), &self.recent));
+        self.arm();
+    }
+
+    /// Submits a record; the answer is given, and the effect published, when it is durable.
+    fn submit(&mut self, record: Record, answer: Answer) -> Result<(), ActorProcessingErr> {
+        let entry = self.entry(record.clone());
+        match self.context.storage.commit(entry).try_outcome() {
+            Ok(Ok(())) if self.pipeline.is_empty() => {
+                let effect = self.apply(&record);
+                self.publish(effect);
+                answer.give();
+            }
+            Ok(Err(error)) if self.pipeline.is_empty() => return self.refused(error, answer),
+            Ok(outcome) => {
+                // Known at once, but not before what was submitted earlier.
+                let effect = self.apply(&record);
+                self.pipeline.submitted(effect, answer);
+                self.myself.cast(Message::Committed(outcome))?;
+            }
+            Err(commit) => {
+                let effect = self.apply(&record);
+                self.pipeline.submitted(effect, answer);
+                let myself = self.myself.clone();
+                commit.on_outcome(move |outcome| {
+                    // An actor that is no more needs no outcome: it is in storage.
+                    let _ = myself.cast(Message::Committed(outcome));
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, record: Record) -> Entry {
+        let id = match (&record, &self.pending) {
+            (Record::Created { id, .. }, _) => *id,
+            (_, Some(state)) => state.id,
+            (_, None) => unreachable!("only a creation is decided without a stream"),
+        };
+        let follows = self.pending.as_ref().map_or(0, |state| state.version);
+        Entry { name: self.key.name.clone(), id, follows, record }
+    }
+
+    /// Folds a submitted record into the pending state, and says what to publish when it is durable.
+    fn apply(&mut self, record: &Record) -> Effect {
+        let before =
+            self.pending.as_ref().and_then(|state| Some((state.origin.clone()?, state.id)));
+        let existed = self.pending.is_some();
+        StreamState::fold(&mut self.pending, record);
+        match record {
+            Record::Created { at, .. } => {
+                self.recent = Recent::new(self.context.limits.recent_bytes_per_stream);
+                self.touch.reset(*at);
+                self.disarm();
+                self.arm();
+            }
+            Record::Appended { at, .. } | Record::Touched { at } => self.touch.record(*at),
+            _ => {}
+        }
+        let visible = !matches!(record, Record::Touched { .. } | Record::ForkAdded { .. });
+        let chunk = record.batch().zip(self.pending.as_ref()).map(|(batch, state)| Chunk {
+            position: state.tail - batch.size(),
+            batch: batch.clone(),
+        });
+        Effect {
+            chunk,
+            view: visible.then(|| View::of(self.pending.as_ref(), &self.recent)),
+            released: before.filter(|_| existed && self.pending.is_none()),
+        }
+    }
+
+    /// Storage has told the outcome of the oldest commit in flight.
+    fn committed(&mut self, outcome: Result<(), StorageError>) -> Result<(), ActorProcessingErr> {
+        if let Err(error) = outcome {
+            return self.crash(error);
+        }
+        let Some((effect, answer)) = self.pipeline.durable() else {
+            return Err(ChildFailure::new("storage told an outcome that nobody waits for").into());
+        };
+        self.publish(effect);
+        answer.give();
+        self.pipeline.give_answers();
+        Ok(())
+    }
+
+    /// Shows readers what is durable now.
+    fn publish(&mut self, effect: Effect) {
+        if let Some(view) = effect.view {
+            if let (Some(chunk), View::Live(live)) = (effect.chunk, &*view) {
+                live.recent.push(chunk);
+            }
+            self.views.send_replace(view.clone());
+            self.waiters.wake(&view);
+        }
+        if let Some((origin, id)) = effect.released {
+            self.context.release_source(origin, id);
+        }
+    }
+
+    /// A record was refused outright; nothing has changed.
+    fn refused(&mut self, error: StorageError, answer: Answer) -> Result<(), ActorProcessingErr> {
+        answer.fail(error.clone().into());
+        match error {
+            StorageError::Full => Ok(()),
+            error => self.crash(error),
+        }
+    }
+
+    /// Crashes on purpose: what was submitted and what storage holds may differ now.
+    fn crash(&mut self, error: StorageError) -> Result<(), ActorProcessingErr> {
+        let failure = ChildFailure::new(&error);
+        self.pipeline.fail(&error.into());
+        Err(failure.into())
+    }
+
+    /// Ends the actor of a stream that is durably gone.
+    fn retire_if_over(&mut self) {
+        if self.retired || self.pending.is_some() || !self.pipeline.is_empty() {
+            return;
+        }
+        self.retired = true;
+        self.context.registry.retire(&self.key);
+        // Answers what is in the mailbox, then stops.
+        let _ = self.myself.drain();
+    }
+
+    /// Starts the TTL timer, if there is a deadline and none runs.
+    fn arm(&mut self) {
+        let Some(state) = &self.pending else { return };
+        let deadline = state.config.expiry.deadline(state.touched_at.max(self.touch.latest()));
+        let Some(deadline) = deadline.filter(|_| self.timer.is_none()) else { return };
+        let wait = deadline.since(self.context.clock.now());
+        self.timer = Some(self.myself.send_after(wait, || Message::Expire).abort_handle());
+    }
+
+    fn disarm(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+    }
+}

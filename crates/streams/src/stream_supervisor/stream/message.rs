@@ -1,0 +1,62 @@
+//! What a stream's actor understands, and all of it.
+
+use std::sync::Arc;
+
+use streamkeeper_protocol::stream::{Append, Create, Fork, ForkGrant, ForkRejection, StreamId};
+use streamkeeper_storage::StorageError;
+use tokio::sync::{oneshot, watch};
+
+use super::super::view::View;
+use super::super::waiters::Waiter;
+use crate::limits::Permit;
+use crate::{AppendError, Appended, CreateError, Created, DeleteError, Unavailable};
+
+/// Where an answer goes.
+pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+
+/// A message to a stream's actor. A request carries its reply and its permits.
+pub(crate) enum Message {
+    /// Create the stream, or confirm that it is as described.
+    Create { create: Box<Create>, permits: Permits, reply: Reply<Created, CreateError> },
+    /// Append, close, or both.
+    Append { append: Append, permits: Permits, reply: Reply<Appended, AppendError> },
+    /// Delete the stream.
+    Delete { reply: Reply<(), DeleteError> },
+    /// Take a reference on this stream for a fork.
+    Fork { fork: Fork, reply: Reply<ForkGrant, ForkError> },
+    /// Let go of a fork's reference.
+    Release { fork: StreamId, reply: Reply<(), Unavailable> },
+    /// Record the last use.
+    Touch,
+    /// Wait for news of the stream.
+    Wait(Waiter),
+    /// Follow the stream.
+    Subscribe { reply: oneshot::Sender<Follow> },
+    /// Storage has told the outcome of the oldest commit that is in flight.
+    Committed(Result<(), StorageError>),
+    /// The TTL timer has fired, or a reader has found the stream expired.
+    Expire,
+}
+
+/// The permits of one request: the system's and the stream's.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    pub(crate) _system: Permit,
+    pub(crate) _stream: Permit,
+}
+
+/// What a subscriber follows: every view, latest first; and the lease that counts it.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    pub(crate) views: watch::Receiver<Arc<View>>,
+    pub(crate) _lease: Arc<()>,
+}
+
+/// Why a source does not let itself be forked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForkError {
+    #[error(transparent)]
+    Rejected(#[from] ForkRejection),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}

@@ -1,0 +1,213 @@
+//! Live reads: wait for the next page (long-poll), or follow a stream page by page.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use streamkeeper_protocol::stream::StreamId;
+use streamkeeper_protocol::{Offset, ReadFrom, StreamName};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::Streamkeeper;
+use super::read::readable;
+use crate::stream_supervisor::stream::message::{Follow, Message};
+use crate::stream_supervisor::{CallError, Handle, Live, View, Waiter};
+use crate::{Page, ReadError, Unavailable};
+
+impl Streamkeeper {
+    /// Reads one page, or waits for the next messages, the closing or the end of the stream if there
+    /// are none yet (PROTOCOL.md section 5.7). After the timeout the page is empty.
+    pub async fn read_live(
+        &self,
+        name: &StreamName,
+        from: ReadFrom,
+        max_bytes: u64,
+        timeout: Duration,
+    ) -> Result<Page, ReadError> {
+        let deadline = Instant::now() + timeout;
+        let (mut handle, mut live) = self.look(name).await?;
+        if let Some(handle) = &handle {
+            handle.touch(&live, self.context.clock.now());
+        }
+        let mut page = self.page(&live, from, max_bytes).await?;
+        while page.chunks.is_empty() && !page.closed {
+            let Some(waited) = handle.take() else {
+                return Err(Unavailable::Restarting.into());
+            };
+            let view = match self.wait(&waited, &page, deadline).await {
+                Waited::News(view) => view,
+                Waited::Nothing => return Ok(page),
+                Waited::Crashed => {
+                    self.context.registry.found_dead(name, &waited);
+                    let (again, found) = self.look(name).await?;
+                    handle = again;
+                    live = same_life(found, page.id)?;
+                    page = self.page(&live, ReadFrom::At(page.next_offset), max_bytes).await?;
+                    continue;
+                }
+            };
+            handle = Some(waited);
+            live = same_life(readable(&view)?.clone(), page.id)?;
+            page = self.page(&live, ReadFrom::At(page.next_offset), max_bytes).await?;
+        }
+        Ok(page)
+    }
+
+    /// Registers with the actor, which answers when there is news, at once if there is some already:
+    /// no wake-up is lost.
+    async fn wait(&self, handle: &Arc<Handle>, page: &Page, deadline: Instant) -> Waited {
+        let position = page.next_offset.position();
+        let news = handle.call(|reply: oneshot::Sender<Arc<View>>| {
+            Message::Wait(Waiter { id: page.id, position, reply })
+        });
+        tokio::select! {
+            biased;
+            news = timeout_at(deadline, news) => match news {
+                Ok(Ok(view)) => Waited::News(view),
+                Ok(Err(CallError::NotDelivered | CallError::OutcomeUnknown)) => Waited::Crashed,
+                Err(_) => Waited::Nothing,
+            },
+            () = self.context.closing.cancelled() => Waited::Nothing,
+        }
+    }
+
+    /// Follows a stream from an offset on (section 5.8). Moves its TTL now, not with every page.
+    pub async fn subscribe(
+        &self,
+        name: &StreamName,
+        from: ReadFrom,
+        max_bytes: u64,
+    ) -> Result<Subscription, ReadError> {
+        let (handle, live) = self.look(name).await?;
+        let handle = handle.ok_or(Unavailable::Restarting)?;
+        handle.touch(&live, self.context.clock.now());
+        let position = match from {
+            ReadFrom::Now => Offset::new(live.tail),
+            ReadFrom::Start => Offset::new(live.earliest),
+            ReadFrom::At(offset) => offset,
+        };
+        // Tells early of an offset that was dropped, and brings one past the tail back.
+        let first = self.page(&live, ReadFrom::At(position), max_bytes).await?;
+        let mut subscription = Subscription {
+            system: self.clone(),
+            name: name.clone(),
+            id: live.id,
+            max_bytes,
+            next_offset: first.start,
+            content_type: live.config.content_type.clone(),
+            follow: None,
+            first: Some(first),
+            ended: false,
+        };
+        subscription.follow(&handle).await?;
+        Ok(subscription)
+    }
+}
+
+enum Waited {
+    News(Arc<View>),
+    Nothing,
+    Crashed,
+}
+
+/// A stream that was deleted and created again is another stream.
+fn same_life(live: Live, id: StreamId) -> Result<Live, ReadError> {
+    if live.id == id { Ok(live) } else { Err(ReadError::NotFound) }
+}
+
+/// A reader that follows a stream. Holds no messages: one that falls behind reads on from storage.
+#[derive(Debug)]
+pub struct Subscription {
+    system: Streamkeeper,
+    name: StreamName,
+    id: StreamId,
+    max_bytes: u64,
+    next_offset: Offset,
+    content_type: streamkeeper_protocol::ContentType,
+    follow: Option<Follow>,
+    first: Option<Page>,
+    ended: bool,
+}
+
+impl Subscription {
+    /// Where the next page begins.
+    pub fn next_offset(&self) -> Offset {
+        self.next_offset
+    }
+
+    /// The stream's content type.
+    pub fn content_type(&self) -> &streamkeeper_protocol::ContentType {
+        &self.content_type
+    }
+
+    /// The next page. The first comes at once and may be empty; a later one has messages or tells the
+    /// closing. `None` after the closing, and when the system shuts down.
+    ///
+    /// Survives a crash of the stream's actor. Fails with [`ReadError::NotFound`] or
+    /// [`ReadError::Gone`] when the stream is deleted or expires. Cancel safe.
+    pub async fn next(&mut self) -> Result<Option<Page>, ReadError> {
+        if let Some(first) = self.first.take() {
+            return Ok(self.deliver(first));
+        }
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            let Some(view) = self.latest().await? else { continue };
+            let live = same_life(readable(&view)?.clone(), self.id)?;
+            let news = live.tail > self.next_offset.position() || live.closed;
+            if news {
+                let from = ReadFrom::At(self.next_offset);
+                let page = self.system.page(&live, from, self.max_bytes).await?;
+                return Ok(self.deliver(page));
+            }
+            self.changed().await;
+        }
+    }
+
+    fn deliver(&mut self, page: Page) -> Option<Page> {
+        self.next_offset = page.next_offset;
+        self.ended = page.closed;
+        Some(page)
+    }
+
+    /// The latest view; `None` if the actor had to be found again.
+    async fn latest(&mut self) -> Result<Option<Arc<View>>, ReadError> {
+        match &mut self.follow {
+            Some(follow) => Ok(Some(follow.views.borrow_and_update().clone())),
+            None => {
+                let (handle, _) = self.system.look(&self.name).await?;
+                let handle = handle.ok_or(Unavailable::Restarting)?;
+                self.follow(&handle).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Waits until the view is another one, or the actor has ended, or the system shuts down.
+    async fn changed(&mut self) {
+        let Some(follow) = &mut self.follow else { return };
+        let alive = tokio::select! {
+            biased;
+            changed = follow.views.changed() => changed.is_ok(),
+            () = self.system.context.closing.cancelled() => {
+                self.ended = true;
+                return;
+            }
+        };
+        if !alive {
+            self.follow = None;
+        }
+    }
+
+    async fn follow(&mut self, handle: &Arc<Handle>) -> Result<(), ReadError> {
+        match handle.call(|reply| Message::Subscribe { reply }).await {
+            Ok(follow) => self.follow = Some(follow),
+            Err(CallError::NotDelivered | CallError::OutcomeUnknown) => {
+                self.system.context.registry.found_dead(&self.name, handle);
+                self.follow = None;
+            }
+        }
+        Ok(())
+    }
+}
