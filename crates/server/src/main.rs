@@ -1,2 +1,30 @@
-//! The `streamkeeper` binary.
-fn main() {}
+//! The `streamkeeper` binary: a Durable Streams server.
+
+mod accept;
+mod cli;
+mod health;
+mod logging;
+mod serve;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    logging::init(cli.serve.log_format, &cli.serve.log_level);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    match runtime.block_on(serve::run(cli.serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("streamkeeper: {error}");
+    ExitCode::FAILURE
+}

@@ -152,7 +152,13 @@ impl Streamkeeper {
     /// them; what is left after the deadline is killed. Tells what did not stop by itself.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.end_live_reads();
-        self.tree.shutdown(deadline).await
+        // The streams first, for their report; the tree above them is then empty and quick.
+        let streams = match self.context.stream_supervisor() {
+            Ok(supervisor) => supervisor.shutdown(deadline).await,
+            Err(_) => ShutdownReport::default(),
+        };
+        self.tree.shutdown(deadline).await;
+        streams
     }
 }
 

@@ -1,0 +1,77 @@
+//! The responses to reads: headers, caching and body of a page.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
+use streamkeeper::Page;
+use streamkeeper_protocol::{ETag, json};
+
+use crate::{CacheVisibility, header, segments};
+
+/// What may be kept and by whom (section 10.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caching {
+    /// Never changes.
+    History(CacheVisibility),
+    /// May be another one the next moment.
+    NoStore,
+}
+
+impl Caching {
+    pub(crate) fn header(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::History(CacheVisibility::Public) => {
+                "public, max-age=60, stale-while-revalidate=300"
+            }
+            Self::History(CacheVisibility::Private) => {
+                "private, max-age=60, stale-while-revalidate=300"
+            }
+            Self::NoStore => "no-store",
+        })
+    }
+}
+
+/// The entity tag of a page; varies with its beginning, its end and the closing of the stream.
+pub(crate) fn etag(page: &Page) -> ETag {
+    ETag::new(page.id, page.start, page.next_offset, page.closed)
+}
+
+/// An empty response.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// 200 with the messages of a page.
+pub(crate) fn page(page: &Page) -> Response {
+    let pieces = match page.content_type.is_json() {
+        true => json::wrap(&page.payloads()),
+        false => page.payloads(),
+    };
+    let mut response = Response::new(segments::body(pieces));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, header::value(&page.content_type));
+    position(headers, page);
+    response
+}
+
+/// Where the reader stands after a page.
+pub(crate) fn position(headers: &mut HeaderMap, page: &Page) {
+    headers.insert(header::STREAM_NEXT_OFFSET, header::value(page.next_offset));
+    if page.up_to_date {
+        headers.insert(header::STREAM_UP_TO_DATE, header::TRUE);
+    }
+    if page.closed {
+        headers.insert(header::STREAM_CLOSED, header::TRUE);
+    }
+}
+
+/// How a page may be cached, and its entity tag.
+pub(crate) fn caching(headers: &mut HeaderMap, caching: Caching, etag: Option<&ETag>) {
+    headers.insert(CACHE_CONTROL, caching.header());
+    if let Some(etag) = etag {
+        headers.insert(ETAG, header::value(etag));
+    }
+}

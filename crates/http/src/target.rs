@@ -1,0 +1,57 @@
+//! Which stream a request is about, and where it is mounted.
+
+use axum::extract::{OriginalUri, Request};
+use http::Uri;
+use http::header::{HOST, HeaderMap, HeaderName};
+use streamkeeper::StreamName;
+
+use crate::{Options, Problem};
+
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The stream that a request names.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) name: StreamName,
+    /// The URL of the stream as the client knows it.
+    uri: Uri,
+    origin: Option<String>,
+    /// The length of the path below which the router is nested.
+    mount: usize,
+}
+
+impl Target {
+    pub(crate) fn of(request: &Request, options: &Options) -> Result<Self, Problem> {
+        let path = request.uri().path();
+        let original = request.extensions().get::<OriginalUri>();
+        let uri = original.map_or(request.uri(), |OriginalUri(uri)| uri).clone();
+        let mount = uri.path().len().saturating_sub(path.len());
+        let name = StreamName::from_path(path.strip_prefix('/').unwrap_or(path))?;
+        let origin = origin(&uri, request.headers(), options);
+        Ok(Self { name, uri, origin, mount })
+    }
+
+    /// The absolute URL of the stream; only its path if the client did not say whom it called.
+    pub(crate) fn location(&self) -> String {
+        format!("{}{}", self.origin.as_deref().unwrap_or_default(), self.uri.path())
+    }
+
+    /// The stream that the path of another stream's URL names, on the same server (section 4.2).
+    ///
+    /// `None` for a path that is not below where this router is nested.
+    pub(crate) fn sibling(&self, path: &str) -> Option<Result<StreamName, Problem>> {
+        let mount = self.uri.path().get(..self.mount)?;
+        let name = path.strip_prefix(mount)?.strip_prefix('/')?;
+        Some(StreamName::from_path(name).map_err(Problem::from))
+    }
+}
+
+fn origin(uri: &Uri, headers: &HeaderMap, options: &Options) -> Option<String> {
+    let text = |name: &'static HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let forwarded = |name: &'static HeaderName| text(name).filter(|_| options.trust_forwarded);
+    let scheme = forwarded(&X_FORWARDED_PROTO).or(uri.scheme_str()).unwrap_or("http");
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let host = forwarded(&X_FORWARDED_HOST).or(text(&HOST)).or(authority)?;
+    Some(format!("{scheme}://{host}"))
+}

@@ -1,0 +1,127 @@
+//! Puts the server together, runs it, and takes it down in order.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use hyper_util::server::graceful::GracefulShutdown;
+use streamkeeper::{Limits, REQUEST_OVERHEAD, Streamkeeper};
+use streamkeeper_http::{CacheVisibility, Options};
+use streamkeeper_storage::{MemoryStorage, Storage};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
+
+use crate::cli::{Cache, Serve, StorageKind};
+use crate::{accept, health};
+
+/// Where streams live.
+const MOUNT: &str = "/v1/stream";
+
+/// Runs the server until it is asked to stop.
+pub(crate) async fn run(config: Serve) -> Result<(), Box<dyn Error>> {
+    let storage = open_storage(&config)?;
+    let keeper = Streamkeeper::builder().storage(storage).limits(limits(&config)?).start().await?;
+    let listener = TcpListener::bind(config.listen).await;
+    let listener =
+        listener.map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let stop = stop_signal()?;
+    announce(&listener, &config)?;
+    let connections = accept::serve(listener, app(&keeper, &config), stop).await;
+    shut_down(&keeper, connections, config.shutdown_timeout).await;
+    Ok(())
+}
+
+fn open_storage(config: &Serve) -> Result<Arc<dyn Storage>, Box<dyn Error>> {
+    match config.storage {
+        StorageKind::Memory => Ok(Arc::new(MemoryStorage::with_limit(config.memory_limit))),
+        StorageKind::Log => {
+            Err("the storage `log` is not in this version; use --storage memory".into())
+        }
+    }
+}
+
+fn limits(config: &Serve) -> Result<Limits, Box<dyn Error>> {
+    let largest = config.max_body.saturating_add(REQUEST_OVERHEAD);
+    if largest > config.max_pending_per_stream || largest > config.max_pending {
+        return Err("--max-body must be below --max-pending-per-stream and --max-pending".into());
+    }
+    Ok(Limits {
+        pending_bytes: config.max_pending,
+        pending_bytes_per_stream: config.max_pending_per_stream,
+        ..Limits::default()
+    })
+}
+
+fn app(keeper: &Streamkeeper, config: &Serve) -> Router {
+    let options = Options {
+        page_bytes: config.page_size,
+        long_poll_timeout: config.long_poll_timeout,
+        sse_lifetime: config.sse_lifetime,
+        max_body_bytes: config.max_body,
+        body_timeout: config.body_timeout,
+        cache: match config.cache {
+            Cache::Public => CacheVisibility::Public,
+            Cache::Private => CacheVisibility::Private,
+        },
+        trust_forwarded: config.trust_forwarded,
+    };
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(health::nothing_here)
+        .with_state(keeper.clone())
+        .nest(MOUNT, streamkeeper_http::router(keeper.clone(), options))
+}
+
+/// Tells where the server is, on standard output: scripts read it, and the port may be a drawn one.
+fn announce(listener: &TcpListener, config: &Serve) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let storage = match config.storage {
+        StorageKind::Memory => "memory",
+        StorageKind::Log => "log",
+    };
+    tracing::info!(%address, storage, version = env!("CARGO_PKG_VERSION"), "started");
+    writeln!(io::stdout(), "streamkeeper listening on http://{address} (storage: {storage})")
+}
+
+/// Ends live readers, lets requests finish, stops the streams. What is left at the deadline is cut.
+async fn shut_down(keeper: &Streamkeeper, connections: GracefulShutdown, timeout: Duration) {
+    tracing::info!(?timeout, "shutting down");
+    let deadline = Instant::now() + timeout;
+    keeper.end_live_reads();
+    // Half of the time for the connections, so that streams can always drain.
+    let served = timeout_at(deadline - timeout / 2, connections.shutdown()).await;
+    if served.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+    let report = keeper.shutdown(deadline.saturating_duration_since(Instant::now())).await;
+    match report.is_clean() {
+        true => tracing::info!("stopped"),
+        false => tracing::warn!(?report, "stopped, but not everything by itself"),
+    }
+}
+
+/// Resolves at the first SIGTERM or Ctrl-C. A second one ends the process at once.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut stop = Some(stop);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            match stop.take() {
+                Some(stop) => drop(stop.send(())),
+                None => std::process::exit(130),
+            }
+        }
+    });
+    Ok(async move { drop(stopped.await) })
+}

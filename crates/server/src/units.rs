@@ -1,0 +1,53 @@
+//! Durations and sizes as people write them: `30s`, `500ms`, `1MiB`, `64KiB`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// The smallest page: below it, the headers would outweigh the data.
+pub(crate) const MIN_PAGE_BYTES: u64 = 1 << 10;
+
+/// Parses a duration, such as `500ms`, `30s` or `1m 30s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}, such as 500ms, 30s or 2m"))
+}
+
+/// Parses a number of bytes, such as `4KiB`, `16MiB` or `1000`.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let size = ByteSize::from_str(text);
+    size.map(|size| size.as_u64()).map_err(|_| "not a size, such as 64KiB, 16MiB or 1000".into())
+}
+
+/// Parses a page size.
+pub(crate) fn page_bytes(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        size if size < MIN_PAGE_BYTES => Err(format!("a page has at least {MIN_PAGE_BYTES} bytes")),
+        size => Ok(size),
+    }
+}
+
+/// Parses a number of bytes that one request may have or many may have together (up to 4 GiB).
+pub(crate) fn request_bytes(text: &str) -> Result<usize, String> {
+    let size = u32::try_from(bytes(text)?).map_err(|_| "at most 4GiB - 1".to_owned())?;
+    usize::try_from(size).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_write_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(bytes("4KiB"), Ok(4096));
+        assert_eq!(bytes("1000"), Ok(1000));
+        assert_eq!(page_bytes("1KiB"), Ok(1024));
+        for bad in ["", "x", "-1", "10 parsecs"] {
+            assert!(duration(bad).is_err() && bytes(bad).is_err(), "{bad:?}");
+        }
+        assert!(page_bytes("1023").is_err());
+        assert!(request_bytes("4GiB").is_err());
+    }
+}
