@@ -2,7 +2,7 @@
 import { DurableStream, stream, StreamClosedError } from "@durable-streams/client"
 import { describe, expect, test } from "vitest"
 import { baseUrl } from "../target.mjs"
-import { freshPath, freshUrl, numbered, patternBytes } from "./helpers.mjs"
+import { freshPath, freshUrl, numbered, patternBytes, TO_THE_TAIL } from "./helpers.mjs"
 
 const JSON_TYPE = "application/json"
 const BYTES_TYPE = "application/octet-stream"
@@ -10,7 +10,7 @@ const BYTES_TYPE = "application/octet-stream"
 const create = (contentType, options) =>
   DurableStream.create({ url: freshUrl("catch-up"), contentType, ...options })
 
-const readJson = async (url, options) => (await stream({ url, live: false, ...options })).json()
+const readJson = async (url, options) => (await stream({ url, ...TO_THE_TAIL, ...options })).json()
 
 describe("create", () => {
   test("an empty stream exists, has a type and reads as nothing", async () => {
@@ -56,7 +56,7 @@ describe("append and catch-up", () => {
     const handle = await create("text/plain")
     for (const piece of ["Hel", "lo,", " wörld", "\r\n", "\n end "]) await handle.append(piece)
 
-    expect(await (await handle.stream({ live: false })).text()).toBe("Hello, wörld\r\n\n end ")
+    expect(await (await handle.stream(TO_THE_TAIL)).text()).toBe("Hello, wörld\r\n\n end ")
   })
 
   test("bytes come back exactly, over as many pages as it takes", async () => {
@@ -66,7 +66,7 @@ describe("append and catch-up", () => {
       await handle.append(bytes.subarray(at, at + 1_500))
     }
 
-    expect(await (await handle.stream({ live: false })).body()).toEqual(bytes)
+    expect(await (await handle.stream(TO_THE_TAIL)).body()).toEqual(bytes)
   })
 
   test("one message larger than a page comes back whole", async () => {
@@ -88,7 +88,7 @@ describe("append and catch-up", () => {
       })()
     )
 
-    expect(await (await handle.stream({ live: false })).text()).toBe("one two three")
+    expect(await (await handle.stream(TO_THE_TAIL)).text()).toBe("one two three")
   })
 
   test("reading goes on where an offset says, and nowhere else", async () => {

@@ -49,3 +49,9 @@ export const numbered = (from, to) =>
 /** Bytes that use every value and do not repeat at any page size. */
 export const patternBytes = (length) =>
   Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8) * 17) % 256)
+
+/**
+ * How the client reads up to the tail: `json()`, `text()` and `body()` then follow page after page and stop at the
+ * tail without waiting. With `live: false` they take the first page only, whatever the server says of more.
+ */
+export const TO_THE_TAIL = { live: "long-poll" }

@@ -1,11 +1,11 @@
 // The official client's IdempotentProducer: every message exactly once and in order, whatever the network does.
 import { DurableStream, IdempotentProducer, StaleEpochError } from "@durable-streams/client"
 import { describe, expect, test } from "vitest"
-import { freshUrl, numbered, patternBytes } from "./helpers.mjs"
+import { freshUrl, numbered, patternBytes, TO_THE_TAIL } from "./helpers.mjs"
 
 const create = (contentType) => DurableStream.create({ url: freshUrl("producer"), contentType })
 
-const readJson = async (handle) => (await handle.stream({ live: false })).json()
+const readJson = async (handle) => (await handle.stream(TO_THE_TAIL)).json()
 
 /** Collects the errors that a producer reports, so that a test can say there were none. */
 function producing(handle, options) {
@@ -50,7 +50,7 @@ describe("pipelined appends", () => {
     await producer.flush()
 
     expect(errors).toEqual([])
-    expect(await (await handle.stream({ live: false })).body()).toEqual(bytes)
+    expect(await (await handle.stream(TO_THE_TAIL)).body()).toEqual(bytes)
   })
 
   test("requests that overtake each other are put in order by the gap answer", async () => {
