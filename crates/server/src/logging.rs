@@ -8,9 +8,10 @@ use crate::cli::LogFormat;
 
 /// Starts logging. A filter that cannot be read is told, and `info` taken instead.
 pub(crate) fn init(format: LogFormat, filter: &str) {
-    let (filter, error) = match EnvFilter::try_new(filter) {
+    // ractor wraps each actor in a span, which costs more than it tells; directives may ask for it.
+    let (filter, error) = match EnvFilter::try_new(format!("ractor=warn,{filter}")) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error)),
+        Err(error) => (EnvFilter::new("ractor=warn,info"), Some(error)),
     };
     let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ractor::{ActorRef, MessagingErr};
+use ractor::ActorRef;
 use streamkeeper_protocol::Timestamp;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -55,16 +55,18 @@ impl Handle {
         request: impl FnOnce(oneshot::Sender<T>) -> Message,
     ) -> Result<T, CallError> {
         let (reply, answer) = oneshot::channel();
-        self.cast(request(reply)).map_err(|_| CallError::NotDelivered)?;
+        if !self.cast(request(reply)) {
+            return Err(CallError::NotDelivered);
+        }
         answer.await.map_err(|_| match self.retired.load(Ordering::Acquire) {
             true => CallError::NotDelivered,
             false => CallError::OutcomeUnknown,
         })
     }
 
-    /// Sends a message; fails if the actor has ended.
-    pub(crate) fn cast(&self, message: Message) -> Result<(), MessagingErr<Message>> {
-        self.actor.send_message(message)
+    /// Sends a message; `false` if the actor has ended.
+    pub(crate) fn cast(&self, message: Message) -> bool {
+        self.actor.send_message(message).is_ok()
     }
 
     /// What is durably true of the stream now.
@@ -76,7 +78,7 @@ impl Handle {
     pub(crate) fn is_expired(&self, live: &Live, now: Timestamp) -> bool {
         let expired = live.is_expired(self.touch.latest(), now);
         if expired {
-            let _ = self.cast(Message::Expire);
+            self.cast(Message::Expire);
         }
         expired
     }
@@ -84,7 +86,7 @@ impl Handle {
     /// Notes a use of the stream, which moves its TTL.
     pub(crate) fn touch(&self, live: &Live, now: Timestamp) {
         if self.touch.note(now, live.config.expiry) {
-            let _ = self.cast(Message::Touch);
+            self.cast(Message::Touch);
         }
     }
 

@@ -9,6 +9,7 @@ mod operations;
 mod pipeline;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use streamkeeper_protocol::stream::{Record, StreamState};
@@ -25,6 +26,9 @@ use super::touch::{self, Touch};
 use super::view::View;
 use super::waiters::Waiters;
 use crate::context::Context;
+
+/// How long an actor that was started to create a stream waits for being told to.
+const CREATION_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a stream's actor is started with.
 pub(crate) struct Arguments {
@@ -85,9 +89,7 @@ impl Actor for Stream {
             retired: false,
         };
         state.recover();
-        if !may_be_absent {
-            state.retire_if_over();
-        }
+        state.see_whether_there_is_a_stream(may_be_absent);
         Ok(state)
     }
 
@@ -153,6 +155,17 @@ impl State {
         }
         self.views.send_replace(View::of(self.pending.as_ref(), &self.recent));
         self.arm();
+    }
+
+    /// An actor without a stream ends: at once, or soon if its creation is on the way but does not
+    /// come, because whoever asked for it has given up.
+    fn see_whether_there_is_a_stream(&self, may_be_absent: bool) {
+        match (&self.pending, may_be_absent) {
+            (Some(_), _) => {}
+            (None, true) => drop(self.myself.send_after(CREATION_PATIENCE, || Message::Expire)),
+            // A message to itself, because an actor cannot end before it has begun.
+            (None, false) => drop(self.myself.cast(Message::Expire)),
+        }
     }
 
     /// Submits a record; the answer is given, and the effect published, when it is durable.
