@@ -60,6 +60,14 @@ pub fn router(keeper: Streamkeeper, options: Options) -> Router {
     Router::new().fallback(serve).with_state(api)
 }
 
+/// The answer at a path where no stream can be, for the fallback of the router around this one: 404,
+/// with the headers that every response of the protocol has.
+pub async fn not_found() -> Response {
+    let mut response = Problem::nothing_here().into_response();
+    cors::decorate(response.headers_mut());
+    response
+}
+
 async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
     let mut response = match answer(&api, request).await {
         Ok(response) => response,

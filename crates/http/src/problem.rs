@@ -14,7 +14,7 @@ use streamkeeper::{AppendError, CreateError, DeleteError, ReadError, Unavailable
 use streamkeeper_protocol::InvalidName;
 use streamkeeper_protocol::json::InvalidJson;
 use streamkeeper_protocol::stream::{
-    AppendRejection, CreateRejection, DeleteRejection, ForkRejection, Trimmed,
+    AppendRejection, CreateRejection, DeleteRejection, ForkRejection, InvalidSubOffset, Trimmed,
 };
 use streamkeeper_storage::StorageError;
 
@@ -61,6 +61,11 @@ impl Problem {
     /// 400, something in the request is not as the protocol wants it.
     pub(crate) fn invalid(code: &'static str, detail: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail.to_string())
+    }
+
+    pub(crate) fn nothing_here() -> Self {
+        let detail = "nothing is here; streams live at /v1/stream/NAME, by default";
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
     pub(crate) fn method_not_allowed() -> Self {
@@ -182,7 +187,12 @@ impl From<CreateError> for Problem {
         match error {
             CreateError::Rejected(rejection) => rejection.into(),
             CreateError::Fork(rejection) => rejection.into(),
-            CreateError::SubOffset(error) => Self::invalid("invalid_fork_sub_offset", error),
+            CreateError::SubOffset(error @ InvalidSubOffset::Misaligned) => {
+                Self::invalid("invalid_fork_offset", error)
+            }
+            CreateError::SubOffset(error @ InvalidSubOffset::Overshoot) => {
+                Self::invalid("invalid_fork_sub_offset", error)
+            }
             CreateError::InvalidJson(error) => error.into(),
             CreateError::Unavailable(error) => error.into(),
         }

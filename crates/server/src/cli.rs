@@ -180,7 +180,7 @@ pub(crate) struct Serve {
 pub(crate) enum StorageKind {
     /// In memory: fast, and gone when the server stops
     Memory,
-    /// On disk, in the data directory (not in this version yet)
+    /// On disk, in the data directory; what is acknowledged is synced
     Log,
 }
 

@@ -11,6 +11,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use streamkeeper::{Limits, REQUEST_OVERHEAD, Streamkeeper};
 use streamkeeper_http::{CacheVisibility, Options};
 use streamkeeper_storage::{MemoryStorage, Storage};
+use streamkeeper_storage_log::{LogOptions, LogStorage, OpenReport};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 
@@ -38,7 +39,13 @@ fn open_storage(config: &Serve) -> Result<Arc<dyn Storage>, Box<dyn Error>> {
     match config.storage {
         StorageKind::Memory => Ok(Arc::new(MemoryStorage::with_limit(config.memory_limit))),
         StorageKind::Log => {
-            Err("the storage `log` is not in this version; use --storage memory".into())
+            let dir = &config.data_dir;
+            let (log, report) = LogStorage::open(dir, LogOptions::default())
+                .map_err(|error| format!("{}: {error}", dir.display()))?;
+            let OpenReport { streams, replayed, torn_bytes, damage } = report;
+            let dir = dir.display();
+            tracing::info!(%dir, streams, replayed, torn_bytes, damage = damage.len(), "opened");
+            Ok(Arc::new(log))
         }
     }
 }
@@ -71,7 +78,7 @@ fn app(keeper: &Streamkeeper, config: &Serve) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .fallback(health::nothing_here)
+        .fallback(streamkeeper_http::not_found)
         .with_state(keeper.clone())
         .nest(MOUNT, streamkeeper_http::router(keeper.clone(), options))
 }
@@ -80,8 +87,8 @@ fn app(keeper: &Streamkeeper, config: &Serve) -> Router {
 fn announce(listener: &TcpListener, config: &Serve) -> io::Result<()> {
     let address = listener.local_addr()?;
     let storage = match config.storage {
-        StorageKind::Memory => "memory",
-        StorageKind::Log => "log",
+        StorageKind::Memory => "memory".to_owned(),
+        StorageKind::Log => format!("log in {}", config.data_dir.display()),
     };
     tracing::info!(%address, storage, version = env!("CARGO_PKG_VERSION"), "started");
     writeln!(io::stdout(), "streamkeeper listening on http://{address} (storage: {storage})")

@@ -44,7 +44,9 @@ pub struct Range {
 /// * A commit is conditional: it fails with [`StorageError::Conflict`] unless it follows the last
 ///   record that was *accepted*. So commits of one stream may be in flight one upon the other; if one
 ///   fails, all that follow it fail.
-/// * Commits of one stream become durable in order. `load` and `read` tell only of durable ones.
+/// * Commits of one stream become durable in order. `load` and `read` tell only of durable ones, and
+///   `load` waits for those that were accepted before it: an actor that is started again sees what its
+///   predecessor had in flight.
 /// * [`Record::Deleted`], or the last [`Record::ForkReleased`] of a soft-deleted stream, frees the
 ///   name and the data. Soft-deleted data stays readable by its id.
 /// * After a failed sync a backend accepts nothing until it is opened anew: a second sync that

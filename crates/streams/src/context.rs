@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dashmap::DashSet;
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) closing: CancellationToken,
     /// The stream supervisor of the day: another one after it was restarted.
     stream_supervisor: RwLock<Option<DynamicSupervisor<StreamKey>>>,
+    /// Forks whose source has given them a reference and that are not created yet.
+    pub(crate) forks_on_the_way: DashSet<StreamId>,
     pending: Arc<Semaphore>,
     chance: Mutex<StdRng>,
 }
@@ -47,6 +50,7 @@ impl Context {
             registry: Registry::default(),
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
+            forks_on_the_way: DashSet::new(),
             pending: Arc::new(Semaphore::new(limits.pending_bytes)),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
         })

@@ -18,7 +18,7 @@ pub enum Unavailable {
     #[error("the stream is being restarted")]
     Restarting,
     /// The stream crashed too often and is kept down; what is durable can still be read.
-    #[error("the stream is quarantined: {reason}")]
+    #[error("the stream crashed too often and is kept down; the last cause: {reason}")]
     Quarantined {
         /// The last crash.
         reason: Arc<str>,

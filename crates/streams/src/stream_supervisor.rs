@@ -160,6 +160,9 @@ async fn start_stream(
     may_be_absent: bool,
     supervisor: ActorCell,
 ) -> Result<ActorCell, StartError> {
+    if let Some(state) = &state {
+        context.release_lost_forks(&key.name, state);
+    }
     let nothing = Recent::new(context.limits.recent_bytes_per_stream);
     let (sender, views) = watch::channel(View::of(None, &nothing));
     let touch = Arc::new(Touch::new(context.clock.now()));

@@ -10,9 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use streamkeeper_protocol::StreamName;
 use streamkeeper_storage::{MemoryStorage, Storage};
 use streamkeeper_supervisor::{
-    RestartPolicy, ShutdownReport, StandardPolicy, StartError, Supervisor,
+    LiftError, RestartPolicy, ShutdownReport, StandardPolicy, StartError, Supervisor,
 };
 
 pub use self::live::Subscription;
@@ -73,6 +74,8 @@ impl Builder {
     }
 
     /// What to do when a stream's actor ends. Default: [`StandardPolicy::transient`].
+    ///
+    /// The policy is asked with the stream's name as the incident's child, so it can decide by name.
     pub fn policy(self, policy: impl RestartPolicy) -> Self {
         Self { policy: Arc::new(policy), ..self }
     }
@@ -133,6 +136,19 @@ impl Streamkeeper {
     /// Draws a number from the system's source of chance.
     pub fn draw(&self) -> u64 {
         self.context.draw_seed()
+    }
+
+    /// Starts a quarantined stream again; `false` if it is not in quarantine.
+    ///
+    /// Fails if it cannot be started; it then stays in quarantine.
+    pub async fn lift_quarantine(&self, name: &StreamName) -> Result<bool, Unavailable> {
+        let Some(key) = self.context.registry.quarantined_key(name) else { return Ok(false) };
+        let lifted = self.context.stream_supervisor()?.lift_quarantine(&key).await;
+        match lifted {
+            Ok(_) => Ok(true),
+            Err(LiftError::NotFound | LiftError::NotQuarantined) => Ok(false),
+            Err(LiftError::Start(_)) => Err(Unavailable::Restarting),
+        }
     }
 
     /// Whether writes can be expected to succeed; tells why not.

@@ -55,14 +55,21 @@ impl StreamState {
     pub fn fold(state: &mut Option<Self>, record: &Record) {
         match (state.as_mut(), record) {
             (None, Record::Created { .. }) => *state = Self::created(record),
-            (Some(_), Record::Deleted) => *state = None,
-            (Some(live), record) => {
-                live.apply(record);
-                if live.soft_deleted && live.forks.is_empty() {
-                    *state = None;
-                }
-            }
+            (Some(live), record) if live.ends_with(record) => *state = None,
+            (Some(live), record) => live.apply(record),
             (None, _) => {}
+        }
+    }
+
+    /// Whether the stream is no more once the record is folded in.
+    pub fn ends_with(&self, record: &Record) -> bool {
+        match record {
+            Record::Deleted => true,
+            Record::SoftDeleted => self.forks.is_empty(),
+            Record::ForkReleased { fork } => {
+                self.soft_deleted && self.forks.iter().all(|held| held == fork)
+            }
+            _ => false,
         }
     }
 
@@ -104,7 +111,8 @@ impl StreamState {
         })
     }
 
-    fn apply(&mut self, record: &Record) {
+    /// Folds in a record that does not end the stream (see [`ends_with`](Self::ends_with)).
+    pub fn apply(&mut self, record: &Record) {
         match record {
             Record::Appended { batch, producer, seq, closes, at } => {
                 if let Some(batch) = batch {

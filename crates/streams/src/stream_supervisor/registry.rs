@@ -104,6 +104,13 @@ impl Registry {
         self.change(key, |state| *state = SlotState::Quarantined(reason.into()));
     }
 
+    /// The key of a quarantined stream.
+    pub(crate) fn quarantined_key(&self, name: &StreamName) -> Option<StreamKey> {
+        let slot = self.slots.get(name)?;
+        let quarantined = matches!(slot.state, SlotState::Quarantined(_));
+        quarantined.then(|| StreamKey { name: name.clone(), generation: slot.generation })
+    }
+
     /// The stream is gone, and its actor answers no more.
     pub(crate) fn retire(&self, key: &StreamKey) {
         let removed = self.slots.remove_if(&key.name, |_, slot| slot.generation == key.generation);

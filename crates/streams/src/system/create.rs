@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use streamkeeper_protocol::stream::{
-    Create, Fork, ForkGrant, ForkRejection, ForkRequest, InvalidSubOffset, resolve_sub_offset,
+    Create, Fork, ForkGrant, ForkRejection, ForkRequest, InvalidSubOffset, StreamId,
+    resolve_sub_offset,
 };
 use streamkeeper_protocol::{Batch, ContentType, Offset, ReadFrom, StreamName, json};
 
@@ -119,18 +120,28 @@ impl Streamkeeper {
             sub_offset: from.sub_offset,
             sub_bytes,
         };
-        let grant = self.take_reference(fork).await?;
+        let id = create.id;
+        self.context.forks_on_the_way.insert(id);
+        let grant = self.take_reference(fork).await.inspect_err(|_| self.arrived(id))?;
         let origin = grant.origin.clone();
         create.fork = Some(fork_request(&from, Some((grant.origin, grant.config))));
-        let id = create.id;
         let created = self.create_stream(name, create, permit).await;
-        // Unless the fork was created, nothing will ever let go of the source. If the outcome is
-        // unknown the reference stays until the system starts again: better held than lost.
-        let unknown = Err(CreateError::Unavailable(Unavailable::OutcomeUnknown));
-        if !matches!(&created, Ok(created) if created.fresh) && created != unknown {
-            self.context.release_source(origin, id);
+        match &created {
+            Ok(created) if created.fresh => self.arrived(id),
+            // It may yet come. The reference stays until the system starts again: better held than
+            // lost.
+            Err(CreateError::Unavailable(Unavailable::OutcomeUnknown)) => {}
+            // Unless the fork was created, nothing else will ever let go of the source.
+            Ok(_) | Err(_) => {
+                self.arrived(id);
+                self.context.release_source(origin, id);
+            }
         }
         created
+    }
+
+    fn arrived(&self, fork: StreamId) {
+        self.context.forks_on_the_way.remove(&fork);
     }
 
     /// If the name is taken: whether it is by the fork that is asked for.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streamkeeper_protocol::StreamName;
-use streamkeeper_protocol::stream::{DeleteRejection, Origin, StreamId};
+use streamkeeper_protocol::stream::{DeleteRejection, Origin, StreamId, StreamState};
+use streamkeeper_storage::{Range, StorageError};
 
 use super::Streamkeeper;
 use crate::context::Context;
@@ -42,7 +43,7 @@ impl Context {
         let context = self.clone();
         tokio::spawn(async move {
             for attempt in 1..=RELEASE_ATTEMPTS {
-                match context.try_release(&origin, fork).await {
+                match context.try_release(&origin.source, fork).await {
                     Ok(()) => return,
                     Err(error) => {
                         let source = &origin.source;
@@ -54,12 +55,37 @@ impl Context {
         });
     }
 
+    /// Lets go of forks that a source refers to and that are not there: a crash has cut short their
+    /// creation, or the letting go after their end.
+    pub(crate) fn release_lost_forks(self: &Arc<Self>, source: &StreamName, state: &StreamState) {
+        if state.forks.is_empty() {
+            return;
+        }
+        let (context, source, forks) = (self.clone(), source.clone(), state.forks.clone());
+        tokio::spawn(async move {
+            for fork in forks {
+                // In this order: a fork that has arrived meanwhile is in storage.
+                if !context.forks_on_the_way.contains(&fork) && context.is_lost(fork).await {
+                    tracing::info!(%source, %fork, "releasing a fork that is not there");
+                    if let Err(error) = context.try_release(&source, fork).await {
+                        tracing::warn!(%source, %fork, %error, "fork not released");
+                    }
+                }
+            }
+        });
+    }
+
+    async fn is_lost(&self, fork: StreamId) -> bool {
+        let nothing = Range { id: fork, from: 0, until: 0, max_bytes: 0 };
+        self.storage.read(nothing).await == Err(StorageError::NotFound)
+    }
+
     async fn try_release(
         self: &Arc<Self>,
-        origin: &Origin,
+        source: &StreamName,
         fork: StreamId,
     ) -> Result<(), Unavailable> {
-        let handle = match self.open(&origin.source, Open::Existing).await {
+        let handle = match self.open(source, Open::Existing).await {
             Ok(handle) => handle,
             // A source that is gone holds no reference.
             Err(OpenError::NotFound) => return Ok(()),
@@ -68,7 +94,7 @@ impl Context {
         match handle.call(|reply| Message::Release { fork, reply }).await {
             Ok(answer) => answer,
             Err(CallError::NotDelivered) => {
-                self.registry.found_dead(&origin.source, &handle);
+                self.registry.found_dead(source, &handle);
                 Err(Unavailable::Restarting)
             }
             Err(CallError::OutcomeUnknown) => Err(Unavailable::OutcomeUnknown),

@@ -1,0 +1,136 @@
+//! The engine: everything but threads. Each step is a plain function, so that a simulation can run
+//! them in any order, with a power loss between any two calls to the disk.
+
+mod commit;
+mod file;
+mod merge;
+mod open;
+mod read;
+mod slot;
+
+pub use self::open::OpenReport;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use parking_lot::{Mutex, RwLock};
+use streamkeeper_protocol::StreamName;
+use streamkeeper_protocol::stream::{StreamId, StreamState};
+use streamkeeper_storage::StorageError;
+
+pub(crate) use self::commit::Submission;
+use self::slot::Slot;
+use crate::env::{Env, File, LockGuard};
+use crate::filed::{Cover, FiledReader, Run};
+use crate::journal::Journal;
+
+/// What can be configured of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOptions {
+    /// The size at which a journal segment is sealed and filed, in bytes. Default: 64 MiB.
+    pub segment_bytes: u64,
+    /// How many filed segments of a like size are merged into one. Default: 4.
+    pub merge_width: usize,
+    /// Filed segments beyond this size are not merged any more, in bytes. Default: 1 GiB.
+    pub max_filed_bytes: u64,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, merge_width: 4, max_filed_bytes: 1 << 30 }
+    }
+}
+
+/// The log of one directory.
+pub(crate) struct Engine {
+    env: Arc<dyn Env>,
+    options: LogOptions,
+    journal_dir: PathBuf,
+    filed_dir: PathBuf,
+    streams: DashMap<StreamId, Arc<Mutex<Slot>>>,
+    names: DashMap<StreamName, StreamId>,
+    /// Journal segments that are not filed yet, the one that is written included.
+    segments: RwLock<BTreeMap<u64, Arc<dyn File>>>,
+    filed: RwLock<BTreeMap<Cover, Filed>>,
+    /// Only the thread that commits takes it for long.
+    journal: Mutex<Journal>,
+    poisoned: RwLock<Option<String>>,
+    _lock: Box<dyn LockGuard>,
+}
+
+/// A filed segment, and how much of it nobody needs any more.
+struct Filed {
+    reader: FiledReader,
+    /// The size of the file.
+    size: u64,
+    /// How many bytes of it are messages, with their framing.
+    runs: u64,
+    /// How many of those belong to streams that have ended, or were dropped by retention.
+    dead: AtomicU64,
+}
+
+impl Engine {
+    /// The state of a stream, `None` if there is none of that name.
+    pub(crate) fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
+        let Some(id) = self.names.get(name).map(|id| *id) else { return Ok(None) };
+        let Some(slot) = self.slot(id) else { return Ok(None) };
+        slot.lock().state().map(|state| Some(state.clone()))
+    }
+
+    /// The names that begin with `prefix` and come after `after`, sorted.
+    pub(crate) fn list(
+        &self,
+        prefix: &str,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Vec<StreamName> {
+        let names = self.names.iter().map(|entry| entry.key().clone());
+        let names = names.filter(|name| name.as_str().starts_with(prefix));
+        let mut names: Vec<_> =
+            names.filter(|name| after.is_none_or(|after| name > after)).collect();
+        names.sort_unstable();
+        names.truncate(limit);
+        names
+    }
+
+    /// Fails once a write or a sync has failed: what is on disk is not known any more, and a second
+    /// sync that succeeds proves nothing.
+    pub(crate) fn health(&self) -> Result<(), StorageError> {
+        match &*self.poisoned.read() {
+            None => Ok(()),
+            Some(reason) => Err(StorageError::Unavailable(reason.clone())),
+        }
+    }
+
+    fn poison(&self, what: &str, error: &io::Error) -> StorageError {
+        let reason =
+            format!("{what} failed, and nothing is written until the log is opened anew: {error}");
+        tracing::error!(%error, what, "log poisoned");
+        self.poisoned.write().get_or_insert(reason.clone());
+        StorageError::Unavailable(reason)
+    }
+
+    fn slot(&self, id: StreamId) -> Option<Arc<Mutex<Slot>>> {
+        self.streams.get(&id).map(|slot| slot.clone())
+    }
+
+    /// Forgets a stream that has ended; its space in filed segments is garbage now.
+    fn forget(&self, id: StreamId, name: &StreamName, filed: &[(Cover, Run)]) {
+        self.streams.remove(&id);
+        self.names.remove_if(name, |_, named| *named == id);
+        self.count_dead(filed);
+    }
+
+    fn count_dead(&self, runs: &[(Cover, Run)]) {
+        let filed = self.filed.read();
+        for (cover, run) in runs {
+            if let Some(filed) = filed.get(cover) {
+                filed.dead.fetch_add(u64::from(run.size), Ordering::Relaxed);
+            }
+        }
+    }
+}

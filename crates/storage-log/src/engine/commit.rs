@@ -1,0 +1,324 @@
+//! Commits: a batch of them is validated in order, written at once, and then folded in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use streamkeeper_protocol::StreamName;
+use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
+use streamkeeper_storage::{Completer, Entry, StorageError};
+
+use super::Engine;
+use super::slot::{JournalRef, Slot};
+use crate::frame::{self, Frame, RecordFrame};
+use crate::journal::{Journal, WriteError};
+
+/// A commit that was accepted, and who is to be told its outcome.
+pub(crate) struct Submission {
+    pub(crate) entry: Entry,
+    pub(crate) completer: Completer,
+}
+
+/// A commit that is valid after those before it in its batch.
+struct Staged {
+    frame: RecordFrame,
+    name: StreamName,
+    encoded: Vec<u8>,
+    completer: Completer,
+}
+
+/// What a batch has made of a stream so far.
+struct Pending {
+    version: u64,
+    tail: u64,
+    /// Folded along only where it takes the whole state to see whether the stream ends.
+    state: Option<StreamState>,
+    ended: bool,
+}
+
+/// What a batch has made of everything so far.
+#[derive(Default)]
+struct Batch {
+    staged: Vec<Staged>,
+    streams: HashMap<StreamId, Pending>,
+    /// Names that the batch takes or frees.
+    names: HashMap<StreamName, Option<StreamId>>,
+}
+
+impl Engine {
+    /// Writes a batch of commits durably, folds them in, and tells their outcomes.
+    ///
+    /// Returns the number of a journal segment that this has sealed, to be filed.
+    pub(crate) fn commit(&self, submissions: Vec<Submission>) -> Option<u64> {
+        let mut batch = Batch::default();
+        let mut refused = Vec::new();
+        for Submission { entry, completer } in submissions {
+            match self.health().and_then(|()| self.stage(&mut batch, entry)) {
+                Ok((frame, name)) => {
+                    let whole = Frame::Record(frame);
+                    let encoded = frame::encode(&whole);
+                    let Frame::Record(frame) = whole else { continue };
+                    batch.staged.push(Staged { frame, name, encoded, completer });
+                }
+                Err(error) => refused.push((completer, error)),
+            }
+        }
+        let sealed = self.write(batch.staged);
+        // Told last, because what they were refused for had to become durable first.
+        for (completer, error) in refused {
+            completer.complete(Err(error));
+        }
+        sealed
+    }
+
+    fn write(&self, staged: Vec<Staged>) -> Option<u64> {
+        if staged.is_empty() {
+            return None;
+        }
+        let mut journal = self.journal.lock();
+        let segment = journal.segment.number;
+        match journal.write(staged.iter().map(|staged| &*staged.encoded)) {
+            Ok(offsets) => {
+                for (staged, offset) in staged.into_iter().zip(offsets) {
+                    self.apply(&staged, segment, offset);
+                    staged.completer.complete(Ok(()));
+                }
+                self.seal_if_full(&mut journal)
+            }
+            Err(error) => {
+                let error = match error {
+                    WriteError::Full => StorageError::Full,
+                    WriteError::Poisoned(error) => self.poison("writing the journal", &error),
+                };
+                for staged in staged {
+                    staged.completer.complete(Err(error.clone()));
+                }
+                None
+            }
+        }
+    }
+
+    /// Seals the segment that is written, however small it is; returns its number.
+    pub(crate) fn seal(&self) -> Option<u64> {
+        self.begin_segment(&mut self.journal.lock())
+    }
+
+    fn seal_if_full(&self, journal: &mut Journal) -> Option<u64> {
+        match journal.end() >= self.options.segment_bytes {
+            true => self.begin_segment(journal),
+            false => None,
+        }
+    }
+
+    fn begin_segment(&self, journal: &mut Journal) -> Option<u64> {
+        let sealed = journal.segment.number;
+        match Journal::create(&*self.env, &self.journal_dir, sealed + 1) {
+            Ok(next) => {
+                self.segments.write().insert(sealed + 1, next.segment.file.clone());
+                *journal = next;
+                Some(sealed)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                // The old segment takes more until there is space; what is left of the new one goes.
+                let path = crate::journal::path(&self.journal_dir, sealed + 1);
+                match self.env.remove(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        self.poison("removing a segment that did not fit", &error);
+                    }
+                    _ => {}
+                }
+                None
+            }
+            Err(error) => {
+                self.poison("beginning a segment", &error);
+                None
+            }
+        }
+    }
+
+    /// Validates a commit against what is durable and what its batch has before it.
+    fn stage(
+        &self,
+        batch: &mut Batch,
+        entry: Entry,
+    ) -> Result<(RecordFrame, StreamName), StorageError> {
+        let Entry { name, id, follows, record } = entry;
+        let position = match &record {
+            Record::Created { origin, .. } => {
+                self.stage_creation(batch, &name, id, follows)?;
+                origin.as_ref().map_or(0, |origin| origin.point())
+            }
+            _ => self.pending(batch, id, follows)?.tail,
+        };
+        if let Some(pending) = batch.streams.get_mut(&id) {
+            pending.version = follows + 1;
+            pending.tail = position + record.batch().map_or(0, |batch| batch.size());
+        }
+        self.stage_end(batch, id, &name, &record)?;
+        let created = matches!(record, Record::Created { .. });
+        let named = created.then(|| name.clone());
+        Ok((RecordFrame { id, follows, position, name: named, record }, name))
+    }
+
+    fn stage_creation(
+        &self,
+        batch: &mut Batch,
+        name: &StreamName,
+        id: StreamId,
+        follows: u64,
+    ) -> Result<(), StorageError> {
+        let taken = match batch.names.get(name) {
+            Some(by) => by.is_some(),
+            None => self.names.contains_key(name),
+        };
+        if taken || follows != 0 || self.streams.contains_key(&id) {
+            return Err(StorageError::Conflict);
+        }
+        batch.names.insert(name.clone(), Some(id));
+        batch.streams.insert(id, Pending { version: 0, tail: 0, state: None, ended: false });
+        Ok(())
+    }
+
+    fn pending<'a>(
+        &self,
+        batch: &'a mut Batch,
+        id: StreamId,
+        follows: u64,
+    ) -> Result<&'a mut Pending, StorageError> {
+        if !batch.streams.contains_key(&id) {
+            let slot = self.slot(id).ok_or(StorageError::NotFound)?;
+            let mut slot = slot.lock();
+            let state = slot.state()?;
+            let (version, tail) = (state.version, state.tail);
+            batch.streams.insert(id, Pending { version, tail, state: None, ended: false });
+        }
+        let pending = batch.streams.get_mut(&id).ok_or(StorageError::NotFound)?;
+        if pending.ended {
+            return Err(StorageError::NotFound);
+        }
+        if pending.version != follows {
+            return Err(StorageError::Conflict);
+        }
+        Ok(pending)
+    }
+
+    /// Sees whether a record ends its stream, so that its name is free for the rest of the batch.
+    fn stage_end(
+        &self,
+        batch: &mut Batch,
+        id: StreamId,
+        name: &StreamName,
+        record: &Record,
+    ) -> Result<(), StorageError> {
+        let may_end = matches!(
+            record,
+            Record::Deleted
+                | Record::SoftDeleted
+                | Record::ForkAdded { .. }
+                | Record::ForkReleased { .. }
+        );
+        let known = batch.streams.get(&id).is_some_and(|pending| pending.state.is_some());
+        if !may_end && !known {
+            return Ok(());
+        }
+        let mut state = match batch.streams.get_mut(&id).and_then(|pending| pending.state.take()) {
+            Some(state) => Some(state),
+            None => self.state_so_far(batch, id)?,
+        };
+        StreamState::fold(&mut state, record);
+        if let Some(pending) = batch.streams.get_mut(&id) {
+            pending.ended = state.is_none();
+            pending.state = state;
+            if pending.ended {
+                batch.names.insert(name.clone(), None);
+            }
+        }
+        Ok(())
+    }
+
+    /// The durable state of a stream with what the batch has for it folded in.
+    fn state_so_far(
+        &self,
+        batch: &Batch,
+        id: StreamId,
+    ) -> Result<Option<StreamState>, StorageError> {
+        let mut state = match self.slot(id) {
+            Some(slot) => Some(slot.lock().state()?.clone()),
+            None => None,
+        };
+        for staged in batch.staged.iter().filter(|staged| staged.frame.id == id) {
+            StreamState::fold(&mut state, &staged.frame.record);
+        }
+        Ok(state)
+    }
+
+    /// Folds a durable record in.
+    fn apply(&self, staged: &Staged, segment: u64, offset: u64) {
+        let length = staged.encoded.len() as u32;
+        self.fold(&staged.frame, &staged.name, segment, offset, length);
+    }
+
+    /// Folds a durable record in, which is at a place in the journal.
+    pub(super) fn fold(
+        &self,
+        frame: &RecordFrame,
+        name: &StreamName,
+        segment: u64,
+        offset: u64,
+        length: u32,
+    ) {
+        let slot = match &frame.record {
+            Record::Created { .. } => {
+                let mut state = None;
+                StreamState::fold(&mut state, &frame.record);
+                let Some(state) = state else { return };
+                let slot = Arc::new(Mutex::new(Slot::new(name.clone(), state)));
+                self.streams.insert(frame.id, slot.clone());
+                self.names.insert(name.clone(), frame.id);
+                slot
+            }
+            _ => match self.slot(frame.id) {
+                Some(slot) => slot,
+                None => return,
+            },
+        };
+        let mut slot = slot.lock();
+        if !matches!(frame.record, Record::Created { .. }) && !slot.fold(&frame.record) {
+            let (name, filed) = (slot.name.clone(), std::mem::take(&mut slot.filed));
+            // The maps are never locked under a stream's lock.
+            drop(slot);
+            self.forget(frame.id, &name, &filed);
+            return;
+        }
+        if let Some(reference) = reference(frame, segment, offset, length) {
+            slot.journal.push(reference);
+        }
+        if let Record::Truncated { before } = frame.record {
+            self.count_dead(&slot.truncate_before(before));
+        }
+    }
+}
+
+/// Where the messages of a record are, if it has any.
+pub(super) fn reference(
+    frame: &RecordFrame,
+    segment: u64,
+    offset: u64,
+    length: u32,
+) -> Option<JournalRef> {
+    let size = frame.record.batch()?.size();
+    let (first, end) = (frame.position, frame.position + size);
+    Some(JournalRef { first, end, segment, offset, length })
+}
+
+impl Slot {
+    /// Folds a record in; `false` if the stream has ended.
+    fn fold(&mut self, record: &Record) -> bool {
+        let Ok(state) = self.state() else { return true };
+        if state.ends_with(record) {
+            return false;
+        }
+        state.apply(record);
+        true
+    }
+}

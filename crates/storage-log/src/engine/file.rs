@@ -1,0 +1,109 @@
+//! Filing: a sealed journal segment is rewritten sorted by stream, and then removed.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+
+use streamkeeper_protocol::stream::StreamId;
+use streamkeeper_storage::{Chunk, StorageError};
+
+use super::{Engine, Filed};
+use crate::filed::{Cover, FiledReader, FiledWriter, Run};
+use crate::journal::{self, Segment};
+
+impl Engine {
+    /// Files the oldest sealed journal segment; `false` if there is none. Safe to be cut short.
+    ///
+    /// In order only: what is filed is taken to be all that was before it.
+    pub(crate) fn file_oldest(&self) -> Result<bool, StorageError> {
+        let Some(number) = self.sealed().first().copied() else { return Ok(false) };
+        let file = self.segments.read().get(&number).cloned();
+        let Some(file) = file else { return Ok(false) };
+        let scan = journal::scan(&Segment { number, file }, true)
+            .map_err(|error| self.filing_failed(&error))?;
+        let mut streams: BTreeMap<StreamId, Vec<Chunk>> = BTreeMap::new();
+        for (_, _, frame) in scan.records {
+            let chunks = streams.entry(frame.id).or_default();
+            if let Some(batch) = frame.record.batch() {
+                chunks.push(Chunk { position: frame.position, batch: batch.clone() });
+            }
+        }
+        if scan.damage.is_some() {
+            // What is damaged must stay where a repair can find it.
+            let what = format!("journal segment {number:x} is damaged and is not filed");
+            return Err(StorageError::Corrupt(what));
+        }
+        let cover = Cover { first: number, last: number, generation: 0 };
+        let filed =
+            self.write_filed(cover, &streams).map_err(|error| self.filing_failed(&error))?;
+        self.install(cover, filed, number);
+        Ok(true)
+    }
+
+    fn write_filed(
+        &self,
+        cover: Cover,
+        streams: &BTreeMap<StreamId, Vec<Chunk>>,
+    ) -> std::io::Result<(FiledReader, Vec<(StreamId, Vec<Run>)>)> {
+        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover)?;
+        let mut installed = Vec::new();
+        for (id, chunks) in streams {
+            let Some(slot) = self.slot(*id) else {
+                writer.tombstone(*id);
+                continue;
+            };
+            let (name, state, earliest) = {
+                let mut slot = slot.lock();
+                let earliest = slot.state().map_or(0, |state| state.earliest);
+                (slot.name.clone(), slot.freeze().to_vec(), earliest)
+            };
+            for chunk in chunks.iter().filter(|chunk| chunk.end() > earliest) {
+                writer.add(chunk)?;
+            }
+            installed.push((*id, writer.end_stream(*id, &name, &state)?));
+        }
+        let file = writer.finish()?;
+        Ok((FiledReader { cover, file }, installed))
+    }
+
+    /// Lets reads find the messages where they are now, and removes the journal segment.
+    fn install(
+        &self,
+        cover: Cover,
+        (reader, installed): (FiledReader, Vec<(StreamId, Vec<Run>)>),
+        number: u64,
+    ) {
+        let size = reader.file.len().unwrap_or(0);
+        let runs = installed.iter().flat_map(|(_, runs)| runs);
+        let runs = runs.map(|run| u64::from(run.size)).sum();
+        let dead = AtomicU64::new(0);
+        self.filed.write().insert(cover, Filed { reader, size, runs, dead });
+        for (id, runs) in installed {
+            let Some(slot) = self.slot(id) else {
+                // It has ended meanwhile; its run is garbage.
+                self.add_dead(cover, &runs);
+                continue;
+            };
+            let mut slot = slot.lock();
+            slot.filed.extend(runs.into_iter().map(|run| (cover, run)));
+            slot.journal.retain(|record| record.segment != number);
+        }
+        self.segments.write().remove(&number);
+        // If the removal is lost in a crash, the next opening does it.
+        if let Err(error) = self.env.remove(&journal::path(&self.journal_dir, number)) {
+            tracing::warn!(%error, segment = number, "a filed journal segment was not removed");
+        }
+    }
+
+    pub(super) fn add_dead(&self, cover: Cover, runs: &[Run]) {
+        let runs: Vec<(Cover, Run)> = runs.iter().map(|run| (cover, *run)).collect();
+        self.count_dead(&runs);
+    }
+
+    /// A filing that fails leaves the journal as it is; it is tried again later.
+    pub(super) fn filing_failed(&self, error: &std::io::Error) -> StorageError {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => StorageError::Full,
+            _ => StorageError::Unavailable(format!("filing failed: {error}")),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Opening: filed segments tell of the past, the journal of what came since.
+//!
+//! Opening changes only what a crash has left half done, and may itself be cut short at any point:
+//! 1. take the lock; 2. remove a half-written filed segment and what a finished one supersedes;
+//! 3. read the footers, oldest first; 4. remove journal segments that are filed; 5. replay the rest,
+//! cutting a torn batch off the last one; 6. begin a new journal segment.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use parking_lot::{Mutex, RwLock};
+use streamkeeper_protocol::StreamName;
+use streamkeeper_protocol::stream::{Record, StreamId};
+use streamkeeper_storage::StorageError;
+
+use super::commit::reference;
+use super::slot::Slot;
+use super::{Engine, Filed, LogOptions};
+use crate::OpenError;
+use crate::env::Env;
+use crate::filed::{Cover, FiledReader, FooterEntry};
+use crate::frame::RecordFrame;
+use crate::journal::{self, Damage, Journal, Scan};
+
+/// The file whose lock says that the directory is in use.
+const LOCK: &str = "LOCK";
+/// The file that says which format the directory has.
+const FORMAT: &str = "FORMAT";
+const FORMAT_TEXT: &[u8] = b"streamkeeper-log 1\n";
+
+/// What opening found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    /// How many streams there are.
+    pub streams: usize,
+    /// How many records of the journal were replayed.
+    pub replayed: usize,
+    /// How many bytes of a torn batch were cut off.
+    pub torn_bytes: u64,
+    /// What was durable and is unreadable, in words.
+    pub damage: Vec<String>,
+}
+
+impl Engine {
+    /// Opens the log in a directory, which is created if need be.
+    pub(crate) fn open(
+        env: Arc<dyn Env>,
+        dir: &Path,
+        options: LogOptions,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let (journal_dir, filed_dir) = (dir.join("journal"), dir.join("filed"));
+        env.create_dir_all(&journal_dir)?;
+        env.create_dir_all(&filed_dir)?;
+        let lock = env.lock(&dir.join(LOCK)).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse,
+            _ => OpenError::Io(error),
+        })?;
+        check_format(&*env, dir)?;
+        let mut recovery = Recovery::default();
+        let mut filed = open_filed(&*env, &filed_dir)?;
+        let streams = DashMap::new();
+        let names = DashMap::new();
+        for filed in filed.values_mut() {
+            let footer = filed.reader.footer().map_err(OpenError::Storage)?;
+            let live = footer.iter().filter_map(|entry| entry.live.as_ref());
+            filed.runs = live.flat_map(|(_, _, runs)| runs).map(|run| u64::from(run.size)).sum();
+            recovery.footer(&streams, &names, filed.reader.cover, footer);
+        }
+        let filed_to = filed.keys().map(|cover| cover.last).max();
+        let mut numbers = journal::list(&*env, &journal_dir)?;
+        let last_number = numbers.last().copied().max(filed_to);
+        let superfluous = numbers.iter().filter(|number| Some(**number) <= filed_to);
+        let removed = superfluous.clone().count();
+        for number in superfluous {
+            env.remove(&journal::path(&journal_dir, *number))?;
+        }
+        numbers.drain(..removed);
+        let mut segments = BTreeMap::new();
+        for (at, number) in numbers.iter().enumerate() {
+            let sealed = at + 1 < numbers.len();
+            let Some(segment) = journal::open(&*env, &journal_dir, *number)? else {
+                if sealed {
+                    recovery.damage(format!("journal segment {number:x}: its header is damaged"));
+                    continue;
+                }
+                // Its creation was cut short, so nothing was ever written to it.
+                env.remove(&journal::path(&journal_dir, *number))?;
+                continue;
+            };
+            let scan = journal::scan(&segment, sealed)?;
+            recovery.torn_bytes += cut_torn(&segment, &scan)?;
+            recovery.replay(&streams, &names, *number, scan);
+            segments.insert(*number, segment.file);
+        }
+        let journal = Journal::create(&*env, &journal_dir, last_number.map_or(0, |last| last + 1))?;
+        segments.insert(journal.segment.number, journal.segment.file.clone());
+        let report = OpenReport {
+            streams: streams.len(),
+            replayed: recovery.replayed,
+            torn_bytes: recovery.torn_bytes,
+            damage: recovery.report,
+        };
+        let engine = Self {
+            env,
+            options,
+            journal_dir,
+            filed_dir,
+            streams,
+            names,
+            segments: RwLock::new(segments),
+            filed: RwLock::new(filed),
+            journal: Mutex::new(journal),
+            poisoned: RwLock::new(None),
+            _lock: lock,
+        };
+        engine.count_all_dead();
+        Ok((engine, report))
+    }
+
+    /// The sealed journal segments, which wait to be filed, oldest first.
+    pub(crate) fn sealed(&self) -> Vec<u64> {
+        let written = self.journal.lock().segment.number;
+        self.segments.read().keys().copied().filter(|number| *number < written).collect()
+    }
+
+    /// Counts what nobody needs in filed segments.
+    fn count_all_dead(&self) {
+        let filed = self.filed.read();
+        for filed in filed.values() {
+            filed.dead.store(filed.runs, Ordering::Relaxed);
+        }
+        for slot in &self.streams {
+            for (cover, run) in &slot.lock().filed {
+                if let Some(filed) = filed.get(cover) {
+                    filed.dead.fetch_sub(u64::from(run.size), Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
+
+fn check_format(env: &dyn Env, dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(FORMAT);
+    if !env.list(dir)?.iter().any(|name| name == FORMAT) {
+        let temporary = dir.join("FORMAT.tmp");
+        if env.list(dir)?.iter().any(|name| name == "FORMAT.tmp") {
+            env.remove(&temporary)?;
+        }
+        let file = env.create(&temporary)?;
+        journal::write_all(&*file, FORMAT_TEXT, 0)?;
+        file.sync()?;
+        env.rename(&temporary, &path)?;
+        env.sync_dir(dir)?;
+        return Ok(());
+    }
+    let file = env.open(&path)?;
+    let mut text = vec![0; 64];
+    let length = journal::read_full(&*file, &mut text, 0)?;
+    text.truncate(length);
+    match text == FORMAT_TEXT {
+        true => Ok(()),
+        false => Err(OpenError::Format(String::from_utf8_lossy(&text).trim().to_owned())),
+    }
+}
+
+fn open_filed(env: &dyn Env, dir: &Path) -> Result<BTreeMap<Cover, Filed>, OpenError> {
+    let names = env.list(dir)?;
+    for unfinished in names.iter().filter(|name| name.ends_with(".tmp")) {
+        env.remove(&dir.join(unfinished))?;
+    }
+    let covers: Vec<Cover> = names.iter().filter_map(|name| Cover::parse(name)).collect();
+    let mut filed = BTreeMap::new();
+    for cover in &covers {
+        if covers.iter().any(|other| other.supersedes(cover)) {
+            env.remove(&cover.path(dir))?;
+            continue;
+        }
+        let file = env.open(&cover.path(dir))?;
+        let size = file.len()?;
+        let reader = FiledReader { cover: *cover, file };
+        filed.insert(*cover, Filed { reader, size, runs: 0, dead: AtomicU64::new(0) });
+    }
+    Ok(filed)
+}
+
+/// Cuts a torn batch off, durably, so that nothing is ever written behind it.
+fn cut_torn(segment: &journal::Segment, scan: &Scan) -> io::Result<u64> {
+    if scan.damage != Some(Damage::Torn) {
+        return Ok(0);
+    }
+    let bytes = scan.length - scan.end;
+    segment.file.set_len(scan.end)?;
+    segment.file.sync()?;
+    let number = segment.number;
+    tracing::warn!(
+        segment = number,
+        kept = scan.end,
+        cut = bytes,
+        "cut a torn batch off the journal"
+    );
+    Ok(bytes)
+}
+
+type Streams = DashMap<StreamId, Arc<Mutex<Slot>>>;
+type Names = DashMap<StreamName, StreamId>;
+
+/// What recovery has learnt so far.
+#[derive(Default)]
+struct Recovery {
+    /// Streams that are known to have ended, of whom earlier records may still tell.
+    ended: HashSet<StreamId>,
+    replayed: usize,
+    torn_bytes: u64,
+    report: Vec<String>,
+}
+
+impl Recovery {
+    fn footer(&mut self, streams: &Streams, names: &Names, cover: Cover, footer: Vec<FooterEntry>) {
+        for FooterEntry { id, live } in footer {
+            let Some((name, state, runs)) = live else {
+                self.end(streams, names, id);
+                continue;
+            };
+            let earlier = streams.get(&id).map(|slot| std::mem::take(&mut slot.lock().filed));
+            let mut slot = Slot::cold(name.clone(), state);
+            slot.filed = earlier.unwrap_or_default();
+            slot.filed.extend(runs.into_iter().map(|run| (cover, run)));
+            names.insert(name, id);
+            streams.insert(id, Arc::new(Mutex::new(slot)));
+        }
+    }
+
+    fn end(&mut self, streams: &Streams, names: &Names, id: StreamId) {
+        self.ended.insert(id);
+        if let Some((_, slot)) = streams.remove(&id) {
+            names.remove_if(&slot.lock().name, |_, named| *named == id);
+        }
+    }
+
+    fn replay(&mut self, streams: &Streams, names: &Names, number: u64, scan: Scan) {
+        if let Some(Damage::Corrupt { frames }) = &scan.damage {
+            for frame in frames {
+                let place = format!("journal segment {number:x}, byte {}", frame.offset);
+                self.damage(format!("{place}: a record that was durable is unreadable"));
+                let slot = frame.id.and_then(|id| streams.get(&id).map(|slot| slot.clone()));
+                if let Some(slot) = slot {
+                    slot.lock().corrupt.get_or_insert(format!("{place} is damaged"));
+                }
+            }
+        }
+        for (offset, length, frame) in scan.records {
+            self.record(streams, names, number, offset, length, &frame);
+            self.replayed += 1;
+        }
+    }
+
+    fn record(
+        &mut self,
+        streams: &Streams,
+        names: &Names,
+        number: u64,
+        offset: u64,
+        length: u32,
+        frame: &RecordFrame,
+    ) {
+        if self.ended.contains(&frame.id) {
+            return;
+        }
+        let Some(slot) = streams.get(&frame.id).map(|slot| slot.clone()) else {
+            match (&frame.record, &frame.name) {
+                (Record::Created { .. }, Some(name)) => {
+                    let Some(mut slot) = Slot::created(name, &frame.record) else { return };
+                    slot.journal.extend(reference(frame, number, offset, length));
+                    names.insert(name.clone(), frame.id);
+                    streams.insert(frame.id, Arc::new(Mutex::new(slot)));
+                }
+                _ => self.damage(format!(
+                    "journal segment {number:x}, byte {offset}: a record of stream {} whose creation is unreadable",
+                    frame.id
+                )),
+            }
+            return;
+        };
+        let mut slot = slot.lock();
+        let Ok(state) = slot.state() else { return };
+        // A filed state may know of the record already.
+        if state.version > frame.follows {
+            let known = slot.filed.last().is_some_and(|(_, run)| run.end > frame.position);
+            if !known {
+                slot.journal.extend(reference(frame, number, offset, length));
+            }
+            return;
+        }
+        if state.version < frame.follows {
+            let reason = format!("records {} to {} are missing", state.version, frame.follows - 1);
+            self.damage(format!("stream `{}`: {reason}", slot.name));
+            slot.corrupt = Some(reason);
+            return;
+        }
+        if state.ends_with(&frame.record) {
+            drop(slot);
+            self.end(streams, names, frame.id);
+            return;
+        }
+        state.apply(&frame.record);
+        slot.journal.extend(reference(frame, number, offset, length));
+        if let Record::Truncated { before } = frame.record {
+            slot.truncate_before(before);
+        }
+    }
+
+    fn damage(&mut self, what: String) {
+        tracing::error!(what, "damage found in the log");
+        self.report.push(what);
+    }
+}
+
+impl Slot {
+    fn created(name: &StreamName, record: &Record) -> Option<Self> {
+        let mut state = None;
+        streamkeeper_protocol::stream::StreamState::fold(&mut state, record);
+        Some(Self::new(name.clone(), state?))
+    }
+}
+
+impl From<StorageError> for OpenError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}

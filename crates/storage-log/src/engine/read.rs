@@ -1,0 +1,169 @@
+//! Reads: find where the messages are under the stream's lock, then read them without it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use streamkeeper_storage::{Chunk, Range, StorageError};
+
+use super::Engine;
+use super::slot::{JournalRef, Slot};
+use crate::env::File;
+use crate::filed::{FiledReader, Run};
+use crate::frame::{self, Frame, HEADER_BYTES};
+use crate::journal;
+
+/// Journal records that lie closer together than this are read in one go.
+const READ_GAP_BYTES: u64 = 16 * 1024;
+/// How much is read of the journal at once, unless one record is larger.
+const READ_SPAN_BYTES: u64 = 1 << 20;
+
+/// Where messages are, with what keeps the file open.
+enum Place {
+    Filed(FiledReader, Run),
+    Journal(Arc<dyn File>, JournalRef),
+}
+
+impl Engine {
+    /// Reads a page, see [`streamkeeper_storage::Storage::read`]. Blocks on the disk.
+    pub(crate) fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
+        let slot = self.slot(range.id).ok_or(StorageError::NotFound)?;
+        let places = self.places(&mut slot.lock(), range)?;
+        let mut page = Page { range, chunks: Vec::new(), room: range.max_bytes, full: false };
+        let mut places = places.into_iter().peekable();
+        while let Some(place) = places.next() {
+            if page.full {
+                break;
+            }
+            match place {
+                Place::Filed(reader, run) => page.read_run(&reader, &run)?,
+                Place::Journal(file, first) => {
+                    let mut records = vec![first];
+                    while let Some(Place::Journal(_, next)) = places.peek() {
+                        let Some(last) = records.last() else { break };
+                        if !is_near(&first, last, next) {
+                            break;
+                        }
+                        records.push(*next);
+                        places.next();
+                    }
+                    page.read_records(&*file, &records)?;
+                }
+            }
+        }
+        Ok(page.chunks)
+    }
+
+    /// The places of a page, in order; perhaps more than it takes, because runs are not measured here.
+    fn places(&self, slot: &mut Slot, range: Range) -> Result<Vec<Place>, StorageError> {
+        slot.state()?;
+        let (filed, segments) = (self.filed.read(), self.segments.read());
+        let missing = || StorageError::Corrupt("a file of the log is missing".into());
+        let mut places = Vec::new();
+        let mut bytes = 0;
+        let first = slot.filed.partition_point(|(_, run)| run.end <= range.from);
+        for (cover, run) in &slot.filed[first..] {
+            if run.first >= range.until || bytes > range.max_bytes {
+                return Ok(places);
+            }
+            let filed = filed.get(cover).ok_or_else(missing)?;
+            places.push(Place::Filed(filed.reader.clone(), *run));
+            bytes += run.end - run.first.max(range.from);
+        }
+        let first = slot.journal.partition_point(|record| record.end <= range.from);
+        for record in &slot.journal[first..] {
+            if record.first >= range.until || bytes > range.max_bytes {
+                break;
+            }
+            let file = segments.get(&record.segment).ok_or_else(missing)?;
+            places.push(Place::Journal(file.clone(), *record));
+            bytes += record.end - record.first;
+        }
+        Ok(places)
+    }
+}
+
+fn is_near(first: &JournalRef, last: &JournalRef, next: &JournalRef) -> bool {
+    let end = last.offset + u64::from(last.length);
+    next.segment == last.segment
+        && next.offset >= end
+        && next.offset - end <= READ_GAP_BYTES
+        && next.offset + u64::from(next.length) - first.offset <= READ_SPAN_BYTES
+}
+
+/// A page that is being filled.
+struct Page {
+    range: Range,
+    chunks: Vec<Chunk>,
+    room: u64,
+    full: bool,
+}
+
+impl Page {
+    fn read_run(&mut self, reader: &FiledReader, run: &Run) -> Result<(), StorageError> {
+        let mut from = self.range.from.max(run.first);
+        while from < run.end.min(self.range.until) && !self.full {
+            let chunks = reader.read(run, from, self.room.max(1))?;
+            let Some(last) = chunks.last() else { break };
+            from = last.end();
+            chunks.iter().for_each(|chunk| self.take(chunk));
+        }
+        Ok(())
+    }
+
+    fn read_records(
+        &mut self,
+        file: &dyn File,
+        records: &[JournalRef],
+    ) -> Result<(), StorageError> {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
+        let length = last.offset + u64::from(last.length) - first.offset;
+        let mut bytes = vec![0; length as usize];
+        journal::read_full(file, &mut bytes, first.offset)
+            .map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        let bytes = Bytes::from(bytes);
+        for record in records {
+            let at = (record.offset - first.offset) as usize;
+            let chunk = record_chunk(&bytes.slice(at..at + record.length as usize), record)?;
+            self.take(&chunk);
+        }
+        Ok(())
+    }
+
+    /// Takes what fits of a chunk.
+    fn take(&mut self, chunk: &Chunk) {
+        if self.full {
+            return;
+        }
+        let first_message = chunk.slice(self.range.from, self.range.until, 0);
+        let Some(first_message) = first_message else { return };
+        if !self.chunks.is_empty() && first_message.batch.size() > self.room {
+            self.full = true;
+            return;
+        }
+        let Some(slice) = chunk.slice(self.range.from, self.range.until, self.room) else { return };
+        self.room = self.room.saturating_sub(slice.batch.size());
+        self.full = slice.end() < chunk.end().min(self.range.until);
+        self.chunks.push(slice);
+    }
+}
+
+/// The messages of a journal record, checked.
+fn record_chunk(framed: &Bytes, reference: &JournalRef) -> Result<Chunk, StorageError> {
+    let corrupt = || {
+        let JournalRef { segment, offset, .. } = reference;
+        StorageError::Corrupt(format!("journal segment {segment:x}, byte {offset}"))
+    };
+    let header: [u8; HEADER_BYTES] =
+        framed.get(..HEADER_BYTES).and_then(|bytes| bytes.try_into().ok()).ok_or_else(corrupt)?;
+    let body = framed.slice(HEADER_BYTES..);
+    if !frame::is_intact(header, &body) {
+        return Err(corrupt());
+    }
+    match frame::decode(&body) {
+        Ok(Frame::Record(record)) => {
+            let batch = record.record.batch().cloned().ok_or_else(corrupt)?;
+            Ok(Chunk { position: record.position, batch })
+        }
+        _ => Err(corrupt()),
+    }
+}

@@ -1,0 +1,146 @@
+//! The journal: shared segments to which every commit of every stream is appended.
+//!
+//! One thread writes. A batch is a mark and the frames of its commits, in one write and one sync. The
+//! mark tells up to where the segment was durable before, so that after a crash a torn batch, which
+//! nobody was told of, can be told from damage to what was durable.
+
+mod scan;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) use self::scan::{Damage, Scan, scan};
+
+use crate::env::{Env, File};
+use crate::frame::{self, Frame};
+
+/// Magic and format version, the segment's number, their checksum, zeros.
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = 24;
+const MAGIC: &[u8; 8] = b"SKJRNL\x00\x01";
+
+/// One file of the journal.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) file: Arc<dyn File>,
+}
+
+/// The segment that is written.
+pub(crate) struct Journal {
+    pub(crate) segment: Segment,
+    /// Everything before it is written and durable.
+    end: u64,
+}
+
+/// Why a batch was not written.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// No space; nothing of the batch is left behind, and the next one may succeed.
+    Full,
+    /// What is on disk is not known any more.
+    Poisoned(io::Error),
+}
+
+impl Journal {
+    /// Begins a new segment.
+    pub(crate) fn create(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Self> {
+        let file = env.create(&path(dir, number))?;
+        write_all(&*file, &segment_header(number), 0)?;
+        file.sync()?;
+        env.sync_dir(dir)?;
+        Ok(Self { segment: Segment { number, file }, end: SEGMENT_HEADER_BYTES })
+    }
+
+    /// Up to where the segment is written.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Writes a batch of frames durably; returns the offset of each.
+    pub(crate) fn write<'a>(
+        &mut self,
+        frames: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<u64>, WriteError> {
+        let mut buffer = frame::encode(&Frame::Mark(self.end));
+        let mut offsets = Vec::new();
+        for frame in frames {
+            offsets.push(self.end + buffer.len() as u64);
+            buffer.extend_from_slice(frame);
+        }
+        let file = &*self.segment.file;
+        match write_all(file, &buffer, self.end) {
+            Ok(()) => file.sync().map_err(WriteError::Poisoned)?,
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.take_back().map_err(WriteError::Poisoned)?;
+                return Err(WriteError::Full);
+            }
+            Err(error) => return Err(WriteError::Poisoned(error)),
+        }
+        self.end += buffer.len() as u64;
+        Ok(offsets)
+    }
+
+    /// Cuts off a batch that did not fit, durably: its writers are told that it was not done.
+    fn take_back(&self) -> io::Result<()> {
+        self.segment.file.set_len(self.end)?;
+        self.segment.file.sync()
+    }
+}
+
+/// Opens a segment; `None` if its creation was cut short, so that nothing was ever written to it.
+pub(crate) fn open(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Option<Segment>> {
+    let file = env.open(&path(dir, number))?;
+    let mut header = [0; SEGMENT_HEADER_BYTES as usize];
+    let read = read_full(&*file, &mut header, 0)?;
+    let begun = read == header.len() && header == segment_header(number);
+    Ok(begun.then_some(Segment { number, file }))
+}
+
+/// The numbers of the segments in a directory, ascending.
+pub(crate) fn list(env: &dyn Env, dir: &Path) -> io::Result<Vec<u64>> {
+    let names = env.list(dir)?;
+    let number = |name: &String| u64::from_str_radix(name.strip_suffix(".journal")?, 16).ok();
+    let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:016x}.journal"))
+}
+
+fn segment_header(number: u64) -> [u8; SEGMENT_HEADER_BYTES as usize] {
+    let mut header = [0; SEGMENT_HEADER_BYTES as usize];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..16].copy_from_slice(&number.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..16]);
+    header[16..20].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// Writes all of the bytes.
+pub(crate) fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write_at(bytes, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads until the buffer is full or the file ends; returns how much was read.
+pub(crate) fn read_full(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64)? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,238 @@
+//! The log as a [`Storage`]: the engine and its two threads.
+//!
+//! The commit thread takes all that is queued, writes it with one sync, and tells the outcomes; while
+//! it syncs, the next batch gathers, so a lone commit waits for nothing and many share a sync. The
+//! filing thread rewrites sealed journal segments by stream, and merges what it has filed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use streamkeeper_protocol::StreamName;
+use streamkeeper_protocol::stream::StreamState;
+use streamkeeper_storage::{Chunk, Commit, Entry, Range, Storage, StorageError};
+use tokio::sync::oneshot;
+
+use crate::OpenError;
+use crate::engine::{Engine, LogOptions, OpenReport, Submission};
+use crate::env::Env;
+use crate::env::real::RealEnv;
+
+/// How many commits one sync may make durable.
+const MAX_BATCH: usize = 8192;
+/// After how many bytes of messages a batch is written.
+const MAX_BATCH_BYTES: u64 = 32 << 20;
+
+/// Keeps streams on disk, in a directory of its own. What it acknowledges is synced.
+pub struct LogStorage {
+    engine: Arc<Engine>,
+    /// Taken away to let the threads end.
+    queue: Option<Sender<Request>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+enum Request {
+    Commit(Submission),
+    /// Tells when everything before it is durable.
+    Barrier(oneshot::Sender<()>),
+}
+
+impl LogStorage {
+    /// Opens the log in a directory, which is created if need be. Blocks on the disk.
+    pub fn open(dir: &Path, options: LogOptions) -> Result<(Self, OpenReport), OpenError> {
+        Self::open_in(Arc::new(RealEnv), dir, options)
+    }
+
+    /// [`open`](Self::open) on another file system.
+    pub fn open_in(
+        env: Arc<dyn Env>,
+        dir: &Path,
+        options: LogOptions,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let (engine, report) = Engine::open(env, dir, options)?;
+        let engine = Arc::new(engine);
+        let (queue, requests) = mpsc::channel();
+        let (sealed, filing) = mpsc::channel();
+        // What an earlier process has sealed waits to be filed.
+        let _ = sealed.send(());
+        let committer = spawn("streamkeeper-commit", {
+            let engine = engine.clone();
+            move || commit_loop(&engine, &requests, &sealed)
+        })?;
+        let filer = spawn("streamkeeper-filing", {
+            let engine = engine.clone();
+            move || file_loop(&engine, &filing)
+        })?;
+        let threads = Mutex::new(vec![committer, filer]);
+        Ok((Self { engine, queue: Some(queue), threads }, report))
+    }
+
+    fn send(&self, request: Request) -> Result<(), Request> {
+        match &self.queue {
+            Some(queue) => queue.send(request).map_err(|mpsc::SendError(request)| request),
+            None => Err(request),
+        }
+    }
+}
+
+impl Drop for LogStorage {
+    /// Writes what was accepted, and waits for it.
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log has panicked");
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    Ok(thread::Builder::new().name(name.to_owned()).spawn(run)?)
+}
+
+fn commit_loop(engine: &Engine, requests: &Receiver<Request>, sealed: &Sender<()>) {
+    while let Ok(first) = requests.recv() {
+        let mut submissions = Vec::new();
+        let mut barriers = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Commit(submission) => {
+                    bytes += submission.entry.record.batch().map_or(0, |batch| batch.size());
+                    submissions.push(submission);
+                }
+                Request::Barrier(barrier) => barriers.push(barrier),
+            }
+            let full = submissions.len() >= MAX_BATCH || bytes >= MAX_BATCH_BYTES;
+            next = if full { None } else { requests.try_recv().ok() };
+        }
+        if engine.commit(submissions).is_some() {
+            let _ = sealed.send(());
+        }
+        // Whoever gave up waiting needs no answer.
+        for barrier in barriers {
+            let _ = barrier.send(());
+        }
+    }
+}
+
+fn file_loop(engine: &Engine, sealed: &Receiver<()>) {
+    while sealed.recv().is_ok() {
+        if let Err(error) = file_all(engine) {
+            tracing::error!(%error, "filing");
+        }
+    }
+}
+
+fn file_all(engine: &Engine) -> Result<(), StorageError> {
+    while engine.file_oldest()? {}
+    while let Some(covers) = engine.merge_candidates() {
+        engine.merge(&covers)?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Storage for LogStorage {
+    async fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
+        // An actor that is started again must see what its predecessor had in flight.
+        let (barrier, passed) = oneshot::channel();
+        if self.send(Request::Barrier(barrier)).is_ok() {
+            drop(passed.await);
+        }
+        self.engine.load(name)
+    }
+
+    fn commit(&self, entry: Entry) -> Commit {
+        if let Err(error) = self.engine.health() {
+            return Commit::ready(Err(error));
+        }
+        let (completer, commit) = Commit::pending();
+        // If the thread is gone, dropping the completer fails the commit.
+        drop(self.send(Request::Commit(Submission { entry, completer })));
+        commit
+    }
+
+    async fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
+        let engine = self.engine.clone();
+        let read = tokio::task::spawn_blocking(move || engine.read(range));
+        read.await.unwrap_or_else(|error| Err(StorageError::Unavailable(error.to_string())))
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        Ok(self.engine.list(prefix, after, limit))
+    }
+
+    fn health(&self) -> Result<(), StorageError> {
+        self.engine.health()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log in a directory that goes with it.
+    struct Temporary {
+        log: LogStorage,
+        _dir: tempfile::TempDir,
+    }
+
+    #[async_trait]
+    impl Storage for Temporary {
+        async fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
+            self.log.load(name).await
+        }
+
+        fn commit(&self, entry: Entry) -> Commit {
+            self.log.commit(entry)
+        }
+
+        async fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
+            self.log.read(range).await
+        }
+
+        async fn list(
+            &self,
+            prefix: &str,
+            after: Option<&StreamName>,
+            limit: usize,
+        ) -> Result<Vec<StreamName>, StorageError> {
+            self.log.list(prefix, after, limit).await
+        }
+
+        fn health(&self) -> Result<(), StorageError> {
+            self.log.health()
+        }
+    }
+
+    fn temporary(options: LogOptions) -> Temporary {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = LogStorage::open(dir.path(), options).unwrap();
+        Temporary { log, _dir: dir }
+    }
+
+    mod one_segment {
+        use super::*;
+        streamkeeper_storage::storage_contract!(async { temporary(LogOptions::default()) });
+    }
+
+    /// Segments so small that all but the last records are filed and merged under the test.
+    mod many_segments {
+        use super::*;
+        streamkeeper_storage::storage_contract!(async {
+            let options = LogOptions { segment_bytes: 2048, merge_width: 3, ..Default::default() };
+            temporary(options)
+        });
+    }
+}
