@@ -48,6 +48,17 @@ pub(crate) struct Serve {
     )]
     pub(crate) data_dir: PathBuf,
 
+    /// How large a journal segment of the log storage grows before it is filed by stream
+    #[arg(
+        long,
+        env = "STREAMKEEPER_JOURNAL_SEGMENT_SIZE",
+        default_value = "64MiB",
+        value_name = "SIZE",
+        value_parser = units::segment_bytes,
+        help_heading = "Storage"
+    )]
+    pub(crate) journal_segment_size: u64,
+
     /// Most bytes of messages that the memory storage keeps; more is answered with 507
     #[arg(
         long,

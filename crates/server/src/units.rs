@@ -8,6 +8,9 @@ use bytesize::ByteSize;
 /// The smallest page: below it, the headers would outweigh the data.
 pub(crate) const MIN_PAGE_BYTES: u64 = 1 << 10;
 
+/// The smallest journal segment: below it, beginning a new one would outweigh writing.
+pub(crate) const MIN_SEGMENT_BYTES: u64 = 4 << 10;
+
 /// Parses a duration, such as `500ms`, `30s` or `1m 30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}, such as 500ms, 30s or 2m"))
@@ -23,6 +26,16 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
 pub(crate) fn page_bytes(text: &str) -> Result<u64, String> {
     match bytes(text)? {
         size if size < MIN_PAGE_BYTES => Err(format!("a page has at least {MIN_PAGE_BYTES} bytes")),
+        size => Ok(size),
+    }
+}
+
+/// Parses the size of a journal segment, which must hold a few records.
+pub(crate) fn segment_bytes(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        size if size < MIN_SEGMENT_BYTES => {
+            Err(format!("a segment has at least {MIN_SEGMENT_BYTES} bytes"))
+        }
         size => Ok(size),
     }
 }

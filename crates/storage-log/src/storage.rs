@@ -6,8 +6,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -25,6 +26,9 @@ use crate::env::real::RealEnv;
 const MAX_BATCH: usize = 8192;
 /// After how many bytes of messages a batch is written.
 const MAX_BATCH_BYTES: u64 = 32 << 20;
+
+/// How often the filing thread looks for garbage when nothing is sealed.
+const GARBAGE_PERIOD: Duration = Duration::from_secs(10);
 
 /// Keeps streams on disk, in a directory of its own. What it acknowledges is synced.
 pub struct LogStorage {
@@ -122,7 +126,11 @@ fn commit_loop(engine: &Engine, requests: &Receiver<Request>, sealed: &Sender<()
 }
 
 fn file_loop(engine: &Engine, sealed: &Receiver<()>) {
-    while sealed.recv().is_ok() {
+    loop {
+        match sealed.recv_timeout(GARBAGE_PERIOD) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
         if let Err(error) = file_all(engine) {
             tracing::error!(%error, "filing");
         }
@@ -174,6 +182,9 @@ impl Storage for LogStorage {
     }
 
     fn health(&self) -> Result<(), StorageError> {
+        if self.threads.lock().iter().any(JoinHandle::is_finished) {
+            return Err(StorageError::Unavailable("a thread of the log has ended".into()));
+        }
         self.engine.health()
     }
 }

@@ -7,7 +7,7 @@ use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::{Chunk, StorageError};
 
 use super::{Engine, Filed};
-use crate::filed::{Cover, FiledReader, FiledWriter, Run};
+use crate::filed::{self, Cover, FiledReader, FiledWriter, Run};
 use crate::journal::{self, Segment};
 
 impl Engine {
@@ -101,6 +101,10 @@ impl Engine {
 
     /// A filing that fails leaves the journal as it is; it is tried again later.
     pub(super) fn filing_failed(&self, error: &std::io::Error) -> StorageError {
+        // What was begun only takes space; if it cannot be removed now, the next filing does it.
+        if let Err(error) = filed::discard(&*self.env, &self.filed_dir) {
+            tracing::debug!(%error, "an unfinished filed segment was not removed");
+        }
         match error.kind() {
             std::io::ErrorKind::StorageFull => StorageError::Full,
             _ => StorageError::Unavailable(format!("filing failed: {error}")),

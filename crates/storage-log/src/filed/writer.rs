@@ -13,8 +13,14 @@ use crate::codec::Writer;
 use crate::env::{Env, File};
 use crate::{frame, journal};
 
+/// A run that is longer goes on as another one, so that sizes fit and indexes stay small.
+const MAX_RUN_BYTES: u64 = 1 << 30;
+
 /// How much is gathered before it is written.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// The name of a filed segment until it is whole.
+pub(crate) const TEMPORARY: &str = "filing.tmp";
 
 /// A filed segment that is being written. Streams come in ascending order of their ids.
 pub(crate) struct FiledWriter<'a> {
@@ -49,10 +55,8 @@ struct Block {
 
 impl<'a> FiledWriter<'a> {
     pub(crate) fn create(env: &'a dyn Env, dir: &Path, cover: Cover) -> io::Result<Self> {
-        let temporary = dir.join("filing.tmp");
-        if env.list(dir)?.iter().any(|name| name == "filing.tmp") {
-            env.remove(&temporary)?;
-        }
+        discard(env, dir)?;
+        let temporary = dir.join(TEMPORARY);
         let file = env.create(&temporary)?;
         let mut buffer = Vec::with_capacity(WRITE_BYTES + BLOCK_BYTES);
         buffer.extend_from_slice(MAGIC);
@@ -76,7 +80,10 @@ impl<'a> FiledWriter<'a> {
 
     /// Adds messages of the current stream, in order.
     pub(crate) fn add(&mut self, chunk: &Chunk) -> io::Result<()> {
-        if self.run.as_ref().is_some_and(|run| run.end != chunk.position) {
+        let offset = self.offset();
+        let ends =
+            |run: &OpenRun| run.end != chunk.position || offset - run.offset >= MAX_RUN_BYTES;
+        if self.run.as_ref().is_some_and(ends) {
             self.end_run()?;
         }
         let offset = self.offset();
@@ -206,6 +213,14 @@ impl<'a> FiledWriter<'a> {
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
+    }
+}
+
+/// Removes a segment that was not finished, if there is one.
+pub(crate) fn discard(env: &dyn Env, dir: &Path) -> io::Result<()> {
+    match env.list(dir)?.iter().any(|name| name == TEMPORARY) {
+        true => env.remove(&dir.join(TEMPORARY)),
+        false => Ok(()),
     }
 }
 
