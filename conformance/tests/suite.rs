@@ -16,24 +16,39 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// How long a server without work may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
+const MEMORY: &[&str] = &["--storage", "memory"];
+/// Segments so small that most of what the suite writes is filed while it runs.
+const LOG: &[&str] = &["--storage", "log", "--journal-segment-size", "64KiB"];
+const SMALL_PAGE: &[&str] = &["--page-size", "4KiB"];
+
 #[test]
 fn suite_memory_default_page() {
-    official_suite("suite-memory-default-page", &["--storage", "memory"]);
+    official_suite("suite-memory-default-page", MEMORY);
 }
 
 #[test]
 fn suite_memory_4_kib_page() {
-    official_suite("suite-memory-4-kib-page", &["--storage", "memory", "--page-size", "4KiB"]);
+    official_suite("suite-memory-4-kib-page", &[MEMORY, SMALL_PAGE].concat());
+}
+
+#[test]
+fn suite_log_default_page() {
+    official_suite("suite-log-default-page", LOG);
+}
+
+#[test]
+fn suite_log_4_kib_page() {
+    official_suite("suite-log-4-kib-page", &[LOG, SMALL_PAGE].concat());
 }
 
 #[test]
 fn client_memory_default_page() {
-    official_client("client-memory-default-page", &["--storage", "memory"]);
+    official_client("client-memory-default-page", MEMORY);
 }
 
 #[test]
-fn client_memory_4_kib_page() {
-    official_client("client-memory-4-kib-page", &["--storage", "memory", "--page-size", "4KiB"]);
+fn client_log_4_kib_page() {
+    official_client("client-log-4-kib-page", &[LOG, SMALL_PAGE].concat());
 }
 
 fn official_suite(title: &str, args: &[&str]) {
@@ -55,7 +70,10 @@ fn run(title: &str, filter: &str, args: &[&str], judge: impl Fn(&Report) -> Vec<
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
     // The suite waits for long-polls to time out, in tests that end after a few seconds.
-    let args = [args, &["--long-poll-timeout", "500ms"]].concat();
+    let data = tempfile::tempdir().expect("a directory for the data");
+    let data_dir = data.path().join("data").display().to_string();
+    let common = ["--long-poll-timeout", "500ms", "--data-dir", &data_dir];
+    let args = [args, &common].concat();
     // Not `expect`: these errors hold whole logs, and are to be read.
     let fail = |error: io::Error| -> ! { panic!("{title}: {error}") };
     let server = Server::start(&args).unwrap_or_else(|error| fail(error));
