@@ -1,4 +1,4 @@
-//! The durable storage of Streamkeeper: one journal for all streams, history filed by stream.
+#![doc = include_str!("../FORMAT.md")]
 
 mod codec;
 mod engine;

@@ -118,7 +118,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.context.registry.retire(&key);
+            self.context.registry.forget(&key);
         }
     }
 }
@@ -190,7 +190,7 @@ impl Observer<StreamKey> for RegistryKeeper {
         match event {
             Event::Restarting { key, .. } => registry.restarting(key),
             Event::Quarantined { key, reason } => registry.quarantined(key, &reason.to_string()),
-            Event::Stopped { key } | Event::Escalated { key, .. } => registry.retire(key),
+            Event::Stopped { key } | Event::Escalated { key, .. } => registry.forget(key),
             Event::Started { .. } | Event::StartFailed { .. } | Event::Exited { .. } => {}
         }
     }

@@ -111,12 +111,22 @@ impl Registry {
         quarantined.then(|| StreamKey { name: name.clone(), generation: slot.generation })
     }
 
-    /// The stream is gone, and its actor answers no more.
+    /// The stream is gone. Its actor says so itself: what it leaves unanswered it has never looked at,
+    /// so callers may ask anew.
     pub(crate) fn retire(&self, key: &StreamKey) {
-        let removed = self.slots.remove_if(&key.name, |_, slot| slot.generation == key.generation);
-        if let Some((_, Slot { state: SlotState::Running(handle), .. })) = removed {
+        if let Some(Slot { state: SlotState::Running(handle), .. }) = self.remove(key) {
             handle.retire();
         }
+    }
+
+    /// There is no actor any more, for whatever reason.
+    pub(crate) fn forget(&self, key: &StreamKey) {
+        self.remove(key);
+    }
+
+    fn remove(&self, key: &StreamKey) -> Option<Slot> {
+        let removed = self.slots.remove_if(&key.name, |_, slot| slot.generation == key.generation);
+        removed.map(|(_, slot)| slot)
     }
 
     /// Forgets every stream: their supervisor has died and taken them with it.

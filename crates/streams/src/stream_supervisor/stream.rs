@@ -11,11 +11,11 @@ mod pipeline;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef, MessagingErr};
 use streamkeeper_protocol::stream::{Record, StreamState};
 use streamkeeper_storage::{Chunk, Entry, StorageError};
 use streamkeeper_supervisor::ChildFailure;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use self::message::{Follow, Message};
@@ -59,6 +59,11 @@ pub(crate) struct State {
     subscribers: Arc<()>,
     touch: Arc<Touch>,
     timer: Option<AbortHandle>,
+    /// Outcomes that came when the mailbox took no more messages.
+    late: (mpsc::UnboundedSender<Outcome>, mpsc::UnboundedReceiver<Outcome>),
+    /// Storage has refused a record that others were decided upon: until the state is loaded anew,
+    /// writes are turned away.
+    reloading: bool,
     /// The stream is gone and the registry has forgotten this actor: it only empties its mailbox.
     retired: bool,
 }
@@ -86,6 +91,8 @@ impl Actor for Stream {
             subscribers: Arc::new(()),
             touch,
             timer: None,
+            late: mpsc::unbounded_channel(),
+            reloading: false,
             retired: false,
         };
         state.recover();
@@ -114,15 +121,28 @@ impl Actor for Stream {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.disarm();
+        // Whoever was accepted gets an answer; the supervisor's deadline bounds the wait.
+        while !state.pipeline.is_empty() {
+            let Some(outcome) = state.late.1.recv().await else { break };
+            state.committed(outcome)?;
+        }
         Ok(())
     }
 }
+
+/// What storage tells of a commit.
+type Outcome = Result<(), StorageError>;
 
 impl State {
     fn handle(&mut self, message: Message) -> Result<(), ActorProcessingErr> {
         if let Some(pending) = &mut self.pending {
             pending.touch(self.touch.latest());
         }
+        let message = match self.reloading {
+            true => message.turn_away(&StorageError::Full.into()),
+            false => Some(message),
+        };
+        let Some(message) = message else { return Ok(()) };
         match message {
             Message::Create { create, permits, reply } => self.create(&create, permits, reply),
             Message::Append { append, permits, reply } => self.append(&append, permits, reply),
@@ -132,6 +152,7 @@ impl State {
             Message::Touch => self.record_touch(),
             Message::Expire => self.expire(),
             Message::Committed(outcome) => self.committed(outcome),
+            Message::Reloaded(state) => self.reloaded(state),
             Message::Wait(waiter) => {
                 self.waiters.add(waiter, &self.views.borrow());
                 Ok(())
@@ -177,24 +198,25 @@ impl State {
                 self.publish(effect);
                 answer.give();
             }
-            Ok(Err(error)) if self.pipeline.is_empty() => return self.refused(error, answer),
-            Ok(outcome) => {
+            Ok(Err(error)) => return self.refused(error, answer),
+            Ok(Ok(())) => {
                 // Known at once, but not before what was submitted earlier.
                 let effect = self.apply(&record);
                 self.pipeline.submitted(effect, answer);
-                self.myself.cast(Message::Committed(outcome))?;
+                self.tell(Ok(()));
             }
             Err(commit) => {
                 let effect = self.apply(&record);
                 self.pipeline.submitted(effect, answer);
-                let myself = self.myself.clone();
-                commit.on_outcome(move |outcome| {
-                    // An actor that is no more needs no outcome: it is in storage.
-                    let _ = myself.cast(Message::Committed(outcome));
-                });
+                let (myself, late) = (self.myself.clone(), self.late.0.clone());
+                commit.on_outcome(move |outcome| tell(&myself, &late, outcome));
             }
         }
         Ok(())
+    }
+
+    fn tell(&self, outcome: Outcome) {
+        tell(&self.myself, &self.late.0, outcome);
     }
 
     fn entry(&self, record: Record) -> Entry {
@@ -236,9 +258,13 @@ impl State {
     }
 
     /// Storage has told the outcome of the oldest commit in flight.
-    fn committed(&mut self, outcome: Result<(), StorageError>) -> Result<(), ActorProcessingErr> {
-        if let Err(error) = outcome {
-            return self.crash(error);
+    fn committed(&mut self, outcome: Outcome) -> Result<(), ActorProcessingErr> {
+        match outcome {
+            Ok(()) => {}
+            Err(StorageError::Full) => return self.not_written(),
+            // What was decided upon a record that was not written cannot be written either.
+            Err(_) if self.reloading => return self.not_written(),
+            Err(error) => return self.crash(error),
         }
         let Some((effect, answer)) = self.pipeline.durable() else {
             return Err(ChildFailure::new("storage told an outcome that nobody waits for").into());
@@ -263,6 +289,40 @@ impl State {
         }
     }
 
+    /// There was no space for a record that is in flight, nor for those upon it: take up the stream anew
+    /// as storage holds it. That is no crash, and readers do not notice.
+    fn not_written(&mut self) -> Result<(), ActorProcessingErr> {
+        self.pipeline.refused(&StorageError::Full.into());
+        if !self.reloading {
+            self.reloading = true;
+            let (context, name) = (self.context.clone(), self.key.name.clone());
+            let myself = self.myself.clone();
+            tokio::spawn(async move {
+                let state = context.storage.load(&name).await;
+                // An actor that has ended needs no state.
+                let _ = myself.cast(Message::Reloaded(state));
+            });
+        }
+        Ok(())
+    }
+
+    fn reloaded(
+        &mut self,
+        state: Result<Option<StreamState>, StorageError>,
+    ) -> Result<(), ActorProcessingErr> {
+        match state {
+            // Storage tells the state after the outcomes of all that was accepted before.
+            Ok(state) if self.pipeline.is_empty() => {
+                self.pending = state;
+                self.reloading = false;
+                self.arm();
+                Ok(())
+            }
+            Ok(_) => Err(ChildFailure::new("storage told a state before an outcome").into()),
+            Err(error) => self.crash(error),
+        }
+    }
+
     /// A record was refused outright; nothing has changed.
     fn refused(&mut self, error: StorageError, answer: Answer) -> Result<(), ActorProcessingErr> {
         answer.fail(error.clone().into());
@@ -281,7 +341,7 @@ impl State {
 
     /// Ends the actor of a stream that is durably gone.
     fn retire_if_over(&mut self) {
-        if self.retired || self.pending.is_some() || !self.pipeline.is_empty() {
+        if self.retired || self.reloading || self.pending.is_some() || !self.pipeline.is_empty() {
             return;
         }
         self.retired = true;
@@ -292,7 +352,7 @@ impl State {
 
     /// Starts the TTL timer, if there is a deadline and none runs.
     fn arm(&mut self) {
-        let Some(state) = &self.pending else { return };
+        let Some(state) = self.pending.as_ref().filter(|state| !state.soft_deleted) else { return };
         let deadline = state.config.expiry.deadline(state.touched_at.max(self.touch.latest()));
         let Some(deadline) = deadline.filter(|_| self.timer.is_none()) else { return };
         let wait = deadline.since(self.context.clock.now());
@@ -303,5 +363,15 @@ impl State {
         if let Some(timer) = self.timer.take() {
             timer.abort();
         }
+    }
+}
+
+/// Brings an outcome to the actor: by its mailbox, or beside it if it is emptying that to stop.
+fn tell(myself: &ActorRef<Message>, late: &mpsc::UnboundedSender<Outcome>, outcome: Outcome) {
+    if let Err(error) = myself.cast(Message::Committed(outcome))
+        && let MessagingErr::SendErr(Message::Committed(outcome)) = error
+    {
+        // An actor that is no more needs no outcome: it is in storage.
+        let _ = late.send(outcome);
     }
 }

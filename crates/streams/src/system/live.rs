@@ -150,7 +150,7 @@ impl Subscription {
             return Ok(self.deliver(first));
         }
         loop {
-            if self.ended {
+            if self.ended || self.system.context.closing.is_cancelled() {
                 return Ok(None);
             }
             let Some(view) = self.latest().await? else { continue };

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use streamkeeper_protocol::stream::{Append, Create, Fork, ForkGrant, ForkRejection, StreamId};
+use streamkeeper_protocol::stream::{
+    Append, Create, Fork, ForkGrant, ForkRejection, StreamId, StreamState,
+};
 use streamkeeper_storage::StorageError;
 use tokio::sync::{oneshot, watch};
 
@@ -34,8 +36,26 @@ pub(crate) enum Message {
     Subscribe { reply: oneshot::Sender<Follow> },
     /// Storage has told the outcome of the oldest commit that is in flight.
     Committed(Result<(), StorageError>),
+    /// What storage holds, after it has refused a record that others were decided upon.
+    Reloaded(Result<Option<StreamState>, StorageError>),
     /// The TTL timer has fired, or a reader has found the stream expired.
     Expire,
+}
+
+impl Message {
+    /// Answers a request to write without looking at it; gives any other message back.
+    pub(crate) fn turn_away(self, why: &Unavailable) -> Option<Self> {
+        match self {
+            Self::Create { reply, .. } => drop(reply.send(Err(why.clone().into()))),
+            Self::Append { reply, .. } => drop(reply.send(Err(why.clone().into()))),
+            Self::Delete { reply } => drop(reply.send(Err(why.clone().into()))),
+            Self::Fork { reply, .. } => drop(reply.send(Err(why.clone().into()))),
+            Self::Release { reply, .. } => drop(reply.send(Err(why.clone()))),
+            Self::Touch | Self::Expire => {}
+            other => return Some(other),
+        }
+        None
+    }
 }
 
 /// The permits of one request: the system's and the stream's.

@@ -90,6 +90,18 @@ impl Pipeline {
         }
     }
 
+    /// Fails the oldest commit, which was not written, and the answers that were decided upon it.
+    pub(crate) fn refused(&mut self, why: &Unavailable) {
+        if let Some(place) = self.queue.pop_front() {
+            place.answer.fail(why.clone());
+        }
+        while self.queue.front().is_some_and(|place| place.effect.is_none()) {
+            if let Some(place) = self.queue.pop_front() {
+                place.answer.fail(why.clone());
+            }
+        }
+    }
+
     /// Fails everything in flight.
     pub(crate) fn fail(&mut self, why: &Unavailable) {
         for place in self.queue.drain(..) {
