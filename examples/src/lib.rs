@@ -1,1 +1,1 @@
-//! Small programs that embed Streamkeeper.
+//! Small programs that embed Streamkeeper. The package is its examples; this library is empty.

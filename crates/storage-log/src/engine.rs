@@ -24,9 +24,9 @@ use streamkeeper_storage::StorageError;
 
 pub(crate) use self::commit::Submission;
 use self::slot::Slot;
-use crate::env::{Env, File, LockGuard};
+use crate::env::{Env, LockGuard};
 use crate::filed::{Cover, FiledReader, Run};
-use crate::journal::Journal;
+use crate::journal::{Journal, Segment};
 
 /// What can be configured of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,9 @@ pub(crate) struct Engine {
     streams: DashMap<StreamId, Arc<Mutex<Slot>>>,
     names: DashMap<StreamName, StreamId>,
     /// Journal segments that are not filed yet, the one that is written included.
-    segments: RwLock<BTreeMap<u64, Arc<dyn File>>>,
+    segments: RwLock<BTreeMap<u64, Segment>>,
+    /// A segment whose header is damaged. It must stay, so nothing that comes after it is filed.
+    damaged: Option<u64>,
     filed: RwLock<BTreeMap<Cover, Filed>>,
     /// Only the thread that commits takes it for long.
     journal: Mutex<Journal>,
@@ -72,6 +74,9 @@ struct Filed {
     /// How many of those belong to streams that have ended, or were dropped by retention.
     dead: AtomicU64,
 }
+
+/// A segment that was filed, and what it holds of each stream that lives.
+type Installed = (FiledReader, Vec<(StreamId, Vec<Run>)>);
 
 impl Engine {
     /// The state of a stream, `None` if there is none of that name.

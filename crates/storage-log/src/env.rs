@@ -15,7 +15,7 @@ pub use self::sim::SimEnv;
 
 /// A file system.
 pub trait Env: Send + Sync + 'static {
-    /// Creates a directory and those above it; it may be there.
+    /// Creates a directory and those above it, durably; it may be there.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
     /// Creates a file, which must not be there. Its name is durable after [`Env::sync_dir`].

@@ -3,7 +3,7 @@
 //! ```text
 //! offset  size
 //!      0     4  n, the length of the body
-//!      4     4  CRC-32C of the four length bytes and the body
+//!      4     4  CRC-32C of the salt, the four length bytes and the body
 //!      8     n  body
 //!
 //! body of a mark:    0x00, varint: up to where the file was durable when the mark was written
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{Record, StreamId};
 
-use crate::codec::{Malformed, Reader, Writer, decode_record, encode_record, read_name};
+use crate::codec::{self, Malformed, Reader, Writer, decode_record, read_name};
 
 /// The length and the checksum before each body.
 pub(crate) const HEADER_BYTES: usize = 8;
@@ -42,39 +42,52 @@ pub(crate) struct RecordFrame {
 
 /// What a body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "lives for one step of a loop")]
 pub(crate) enum Frame {
     /// Everything before this offset was durable when the mark was written.
     Mark(u64),
     Record(RecordFrame),
 }
 
-/// Writes a whole frame.
-pub(crate) fn encode(frame: &Frame) -> Vec<u8> {
-    let mut buffer = vec![0; HEADER_BYTES];
-    match frame {
-        Frame::Mark(durable) => {
-            buffer.push(MARK);
-            Writer(&mut buffer).varint(*durable);
-        }
-        Frame::Record(frame) => encode_body(&mut buffer, frame),
+/// What the checksums of a file begin with: a random number that no client knows, and the offset of the
+/// frame. So no message that a client sends is ever taken for a frame, nor a frame for one elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Salt(pub(crate) u64);
+
+impl Salt {
+    /// The checksum to begin with for the frame at an offset.
+    pub(crate) fn at(self, offset: u64) -> u32 {
+        crc32c::crc32c_append(crc32c::crc32c(&self.0.to_le_bytes()), &offset.to_le_bytes())
     }
-    seal(&mut buffer);
+}
+
+/// What checksums begin with where frames are never looked for, only read where they are known to be.
+pub(crate) const NO_SALT: u32 = 0;
+
+/// Writes a frame that is a mark, to be sealed.
+pub(crate) fn encode_mark(durable: u64) -> Vec<u8> {
+    let mut buffer = vec![0; HEADER_BYTES];
+    buffer.push(MARK);
+    Writer(&mut buffer).varint(durable);
     buffer
 }
 
-fn encode_body(buffer: &mut Vec<u8>, frame: &RecordFrame) {
+/// Writes a frame that is a record, to be sealed.
+pub(crate) fn encode_record(frame: &RecordFrame) -> Vec<u8> {
     let mut header = Vec::with_capacity(64);
     Writer(&mut header).option(frame.name.as_ref(), |w, name| w.bytes(name.as_str().as_bytes()));
-    encode_record(&mut header, &frame.record);
+    codec::encode_record(&mut header, &frame.record);
     let payload = frame.record.batch().map_or(&[][..], |batch| batch.payload());
-    buffer.reserve(48 + header.len() + payload.len());
-    let mut w = Writer(buffer);
+    let mut buffer = Vec::with_capacity(HEADER_BYTES + 48 + header.len() + payload.len());
+    buffer.extend_from_slice(&[0; HEADER_BYTES]);
+    let mut w = Writer(&mut buffer);
     w.u8(RECORD);
     w.id(frame.id);
     w.varint(frame.follows);
     w.varint(frame.position);
     w.bytes(&header);
     buffer.extend_from_slice(payload);
+    buffer
 }
 
 /// Puts length and checksum before a body.
@@ -82,7 +95,7 @@ pub(crate) fn seal_body(body: &[u8]) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(HEADER_BYTES + body.len());
     buffer.extend_from_slice(&[0; HEADER_BYTES]);
     buffer.extend_from_slice(body);
-    seal(&mut buffer);
+    seal(&mut buffer, NO_SALT);
     buffer
 }
 
@@ -90,19 +103,20 @@ pub(crate) fn seal_body(body: &[u8]) -> Vec<u8> {
 pub(crate) fn unseal(framed: &Bytes) -> Option<Bytes> {
     let header: [u8; HEADER_BYTES] = framed.get(..HEADER_BYTES)?.try_into().ok()?;
     let body = framed.slice(HEADER_BYTES..);
-    (body_length(header)? == body.len() && is_intact(header, &body)).then_some(body)
+    (body_length(header)? == body.len() && is_intact(header, &body, NO_SALT)).then_some(body)
 }
 
-fn seal(buffer: &mut [u8]) {
+/// Fills in the length and the checksum of a frame that is all of the buffer.
+pub(crate) fn seal(buffer: &mut [u8], salt: u32) {
     let length = ((buffer.len() - HEADER_BYTES) as u32).to_le_bytes();
-    let crc = checksum(length, &buffer[HEADER_BYTES..]);
+    let crc = checksum(salt, length, &buffer[HEADER_BYTES..]);
     buffer[..4].copy_from_slice(&length);
     buffer[4..8].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Covers the length too, so that a run of zeros is no frame.
-fn checksum(length: [u8; 4], body: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&length), body)
+fn checksum(salt: u32, length: [u8; 4], body: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c_append(salt, &length), body)
 }
 
 /// The length of the body that a frame header announces; `None` if there can be no such frame.
@@ -113,9 +127,9 @@ pub(crate) fn body_length(header: [u8; HEADER_BYTES]) -> Option<usize> {
 }
 
 /// Whether the body is the one that the header announces.
-pub(crate) fn is_intact(header: [u8; HEADER_BYTES], body: &[u8]) -> bool {
+pub(crate) fn is_intact(header: [u8; HEADER_BYTES], body: &[u8], salt: u32) -> bool {
     let [a, b, c, d, e, f, g, h] = header;
-    checksum([a, b, c, d], body) == u32::from_le_bytes([e, f, g, h])
+    checksum(salt, [a, b, c, d], body) == u32::from_le_bytes([e, f, g, h])
 }
 
 /// Reads the body of an intact frame; the messages share its bytes.
@@ -250,10 +264,21 @@ mod tests {
         ]
     }
 
+    fn encode(frame: &Frame) -> Vec<u8> {
+        let mut bytes = match frame {
+            Frame::Mark(durable) => encode_mark(*durable),
+            Frame::Record(record) => encode_record(record),
+        };
+        seal(&mut bytes, Salt(7).at(99));
+        bytes
+    }
+
     fn open(bytes: &[u8]) -> Option<Frame> {
         let header: [u8; HEADER_BYTES] = bytes.get(..HEADER_BYTES)?.try_into().ok()?;
         let body = bytes.get(HEADER_BYTES..HEADER_BYTES + body_length(header)?)?;
-        is_intact(header, body).then(|| decode(&Bytes::copy_from_slice(body)).ok()).flatten()
+        is_intact(header, body, Salt(7).at(99))
+            .then(|| decode(&Bytes::copy_from_slice(body)).ok())
+            .flatten()
     }
 
     proptest! {

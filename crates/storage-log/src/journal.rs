@@ -6,23 +6,27 @@
 
 mod scan;
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use self::scan::{Damage, Scan, scan};
+pub(crate) use self::scan::{Scan, scan};
 
 use crate::env::{Env, File};
-use crate::frame::{self, Frame};
+use crate::frame::{self, Salt};
 
-/// Magic and format version, the segment's number, their checksum, zeros.
-pub(crate) const SEGMENT_HEADER_BYTES: u64 = 24;
+/// The header, twice: without its salt, nothing of a segment could be checked.
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = 2 * HEADER_COPY_BYTES as u64;
+/// Magic and format version, the segment's number, its salt, their checksum, zeros.
+const HEADER_COPY_BYTES: usize = 32;
 const MAGIC: &[u8; 8] = b"SKJRNL\x00\x01";
 
 /// One file of the journal.
 #[derive(Clone)]
 pub(crate) struct Segment {
     pub(crate) number: u64,
+    pub(crate) salt: Salt,
     pub(crate) file: Arc<dyn File>,
 }
 
@@ -46,10 +50,11 @@ impl Journal {
     /// Begins a new segment.
     pub(crate) fn create(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Self> {
         let file = env.create(&path(dir, number))?;
-        write_all(&*file, &segment_header(number), 0)?;
+        let salt = draw_salt();
+        write_all(&*file, &segment_header(number, salt), 0)?;
         file.sync()?;
         env.sync_dir(dir)?;
-        Ok(Self { segment: Segment { number, file }, end: SEGMENT_HEADER_BYTES })
+        Ok(Self { segment: Segment { number, salt, file }, end: SEGMENT_HEADER_BYTES })
     }
 
     /// Up to where the segment is written.
@@ -62,11 +67,14 @@ impl Journal {
         &mut self,
         frames: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Vec<u64>, WriteError> {
-        let mut buffer = frame::encode(&Frame::Mark(self.end));
+        let mut buffer = frame::encode_mark(self.end);
+        frame::seal(&mut buffer, self.segment.salt.at(self.end));
         let mut offsets = Vec::new();
         for frame in frames {
-            offsets.push(self.end + buffer.len() as u64);
+            let (at, offset) = (buffer.len(), self.end + buffer.len() as u64);
             buffer.extend_from_slice(frame);
+            frame::seal(&mut buffer[at..], self.segment.salt.at(offset));
+            offsets.push(offset);
         }
         let file = &*self.segment.file;
         match write_all(file, &buffer, self.end) {
@@ -88,13 +96,30 @@ impl Journal {
     }
 }
 
-/// Opens a segment; `None` if its creation was cut short, so that nothing was ever written to it.
-pub(crate) fn open(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Option<Segment>> {
+/// What a file of the journal turns out to be.
+pub(crate) enum Opened {
+    Segment(Segment),
+    /// Its creation was cut short, so that nothing was ever written to it.
+    Unfinished,
+    /// Something was written to it, and its header is damaged: nothing of it can be checked.
+    Damaged,
+}
+
+/// Opens a segment.
+pub(crate) fn open(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Opened> {
     let file = env.open(&path(dir, number))?;
     let mut header = [0; SEGMENT_HEADER_BYTES as usize];
-    let read = read_full(&*file, &mut header, 0)?;
-    let begun = read == header.len() && header == segment_header(number);
-    Ok(begun.then_some(Segment { number, file }))
+    read_full(&*file, &mut header, 0)?;
+    for copy in header.chunks(HEADER_COPY_BYTES) {
+        let salt = Salt(u64::from_le_bytes(copy[16..24].try_into().unwrap_or_default()));
+        if copy == &segment_header(number, salt)[..HEADER_COPY_BYTES] {
+            return Ok(Opened::Segment(Segment { number, salt, file }));
+        }
+    }
+    match file.len()? > SEGMENT_HEADER_BYTES {
+        true => Ok(Opened::Damaged),
+        false => Ok(Opened::Unfinished),
+    }
 }
 
 /// The numbers of the segments in a directory, ascending.
@@ -110,13 +135,21 @@ pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016x}.journal"))
 }
 
-fn segment_header(number: u64) -> [u8; SEGMENT_HEADER_BYTES as usize] {
+fn segment_header(number: u64, salt: Salt) -> [u8; SEGMENT_HEADER_BYTES as usize] {
     let mut header = [0; SEGMENT_HEADER_BYTES as usize];
     header[..8].copy_from_slice(MAGIC);
     header[8..16].copy_from_slice(&number.to_le_bytes());
-    let crc = crc32c::crc32c(&header[..16]);
-    header[16..20].copy_from_slice(&crc.to_le_bytes());
+    header[16..24].copy_from_slice(&salt.0.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..24]);
+    header[24..28].copy_from_slice(&crc.to_le_bytes());
+    let (first, second) = header.split_at_mut(HEADER_COPY_BYTES);
+    second.copy_from_slice(first);
     header
+}
+
+/// A number that nobody outside can know; the standard library keys its hashers with such.
+fn draw_salt() -> Salt {
+    Salt(RandomState::new().hash_one(0u8))
 }
 
 /// Writes all of the bytes.

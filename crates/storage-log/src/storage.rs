@@ -38,6 +38,7 @@ pub struct LogStorage {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all are commits")]
 enum Request {
     Commit(Submission),
     /// Tells when everything before it is durable.
@@ -74,11 +75,9 @@ impl LogStorage {
         Ok((Self { engine, queue: Some(queue), threads }, report))
     }
 
-    fn send(&self, request: Request) -> Result<(), Request> {
-        match &self.queue {
-            Some(queue) => queue.send(request).map_err(|mpsc::SendError(request)| request),
-            None => Err(request),
-        }
+    /// Queues a request; `false` if the thread has ended.
+    fn send(&self, request: Request) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.send(request).is_ok())
     }
 }
 
@@ -150,7 +149,7 @@ impl Storage for LogStorage {
     async fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
         // An actor that is started again must see what its predecessor had in flight.
         let (barrier, passed) = oneshot::channel();
-        if self.send(Request::Barrier(barrier)).is_ok() {
+        if self.send(Request::Barrier(barrier)) {
             drop(passed.await);
         }
         self.engine.load(name)
@@ -162,7 +161,7 @@ impl Storage for LogStorage {
         }
         let (completer, commit) = Commit::pending();
         // If the thread is gone, dropping the completer fails the commit.
-        drop(self.send(Request::Commit(Submission { entry, completer })));
+        self.send(Request::Commit(Submission { entry, completer }));
         commit
     }
 

@@ -9,6 +9,7 @@ use super::record::{config, origin, read_config, read_origin, read_seq};
 use super::{Malformed, Reader, Writer};
 
 const FORMAT: u8 = 1;
+const CORRUPT: u8 = 0xda;
 
 /// Writes a state. The same state gives the same bytes.
 pub(crate) fn encode_state(state: &StreamState) -> Vec<u8> {
@@ -40,11 +41,27 @@ pub(crate) fn encode_state(state: &StreamState) -> Vec<u8> {
     buffer
 }
 
+/// Marks an encoded state as that of a stream that has lost something, so that it is not taken for the
+/// stream's; a state that is marked stays as it is.
+pub(crate) fn mark_corrupt(reason: &str, state: &[u8]) -> Box<[u8]> {
+    if state.first() == Some(&CORRUPT) {
+        return state.into();
+    }
+    let mut buffer = Vec::with_capacity(state.len() + reason.len() + 4);
+    let mut w = Writer(&mut buffer);
+    w.u8(CORRUPT);
+    w.bytes(reason.as_bytes());
+    buffer.extend_from_slice(state);
+    buffer.into_boxed_slice()
+}
+
 /// Reads a state, which must be all of the bytes.
 pub(crate) fn decode_state(bytes: &[u8]) -> Result<StreamState, Malformed> {
     let mut r = Reader(bytes);
-    if r.u8()? != FORMAT {
-        return Err(Malformed("an unknown format of state"));
+    match r.u8()? {
+        FORMAT => {}
+        CORRUPT => return Err(Malformed("something of the stream is lost")),
+        _ => return Err(Malformed("an unknown format of state")),
     }
     let state = StreamState {
         id: r.id()?,

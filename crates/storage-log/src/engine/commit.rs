@@ -1,21 +1,22 @@
 //! Commits: a batch of them is validated in order, written at once, and then folded in.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
-use streamkeeper_storage::{Completer, Entry, StorageError};
+use streamkeeper_storage::{Completer, StorageError};
 
 use super::Engine;
 use super::slot::{JournalRef, Slot};
-use crate::frame::{self, Frame, RecordFrame};
+use crate::frame::{self, RecordFrame};
 use crate::journal::{Journal, WriteError};
 
 /// A commit that was accepted, and who is to be told its outcome.
 pub(crate) struct Submission {
-    pub(crate) entry: Entry,
+    pub(crate) entry: streamkeeper_storage::Entry,
     pub(crate) completer: Completer,
 }
 
@@ -55,9 +56,7 @@ impl Engine {
         for Submission { entry, completer } in submissions {
             match self.health().and_then(|()| self.stage(&mut batch, entry)) {
                 Ok((frame, name)) => {
-                    let whole = Frame::Record(frame);
-                    let encoded = frame::encode(&whole);
-                    let Frame::Record(frame) = whole else { continue };
+                    let encoded = frame::encode_record(&frame);
                     batch.staged.push(Staged { frame, name, encoded, completer });
                 }
                 Err(error) => refused.push((completer, error)),
@@ -99,6 +98,7 @@ impl Engine {
     }
 
     /// Seals the segment that is written, however small it is; returns its number.
+    #[cfg(test)]
     pub(crate) fn seal(&self) -> Option<u64> {
         self.begin_segment(&mut self.journal.lock())
     }
@@ -114,18 +114,20 @@ impl Engine {
         let sealed = journal.segment.number;
         match Journal::create(&*self.env, &self.journal_dir, sealed + 1) {
             Ok(next) => {
-                self.segments.write().insert(sealed + 1, next.segment.file.clone());
+                self.segments.write().insert(sealed + 1, next.segment.clone());
                 *journal = next;
                 Some(sealed)
             }
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 // The old segment takes more until there is space; what is left of the new one goes.
+                // Durably: were it to come back, the old one would pass for sealed.
                 let path = crate::journal::path(&self.journal_dir, sealed + 1);
-                match self.env.remove(&path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        self.poison("removing a segment that did not fit", &error);
-                    }
-                    _ => {}
+                let removed = match self.env.remove(&path) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                    removed => removed,
+                };
+                if let Err(error) = removed.and_then(|()| self.env.sync_dir(&self.journal_dir)) {
+                    self.poison("removing a segment that did not fit", &error);
                 }
                 None
             }
@@ -140,9 +142,9 @@ impl Engine {
     fn stage(
         &self,
         batch: &mut Batch,
-        entry: Entry,
+        entry: streamkeeper_storage::Entry,
     ) -> Result<(RecordFrame, StreamName), StorageError> {
-        let Entry { name, id, follows, record } = entry;
+        let streamkeeper_storage::Entry { name, id, follows, record } = entry;
         let position = match &record {
             Record::Created { origin, .. } => {
                 self.stage_creation(batch, &name, id, follows)?;
@@ -185,14 +187,16 @@ impl Engine {
         id: StreamId,
         follows: u64,
     ) -> Result<&'a mut Pending, StorageError> {
-        if !batch.streams.contains_key(&id) {
-            let slot = self.slot(id).ok_or(StorageError::NotFound)?;
-            let mut slot = slot.lock();
-            let state = slot.state()?;
-            let (version, tail) = (state.version, state.tail);
-            batch.streams.insert(id, Pending { version, tail, state: None, ended: false });
-        }
-        let pending = batch.streams.get_mut(&id).ok_or(StorageError::NotFound)?;
+        let pending = match batch.streams.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                let slot = self.slot(id).ok_or(StorageError::NotFound)?;
+                let mut slot = slot.lock();
+                let state = slot.state()?;
+                let (version, tail) = (state.version, state.tail);
+                vacant.insert(Pending { version, tail, state: None, ended: false })
+            }
+        };
         if pending.ended {
             return Err(StorageError::NotFound);
         }

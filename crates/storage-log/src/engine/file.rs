@@ -6,20 +6,23 @@ use std::sync::atomic::AtomicU64;
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::{Chunk, StorageError};
 
-use super::{Engine, Filed};
+use super::{Engine, Filed, Installed};
 use crate::filed::{self, Cover, FiledReader, FiledWriter, Run};
-use crate::journal::{self, Segment};
+use crate::journal;
 
 impl Engine {
     /// Files the oldest sealed journal segment; `false` if there is none. Safe to be cut short.
     ///
     /// In order only: what is filed is taken to be all that was before it.
     pub(crate) fn file_oldest(&self) -> Result<bool, StorageError> {
+        if let Some(number) = self.damaged {
+            let what = format!("journal segment {number:x} is damaged, so nothing is filed");
+            return Err(StorageError::Corrupt(what));
+        }
         let Some(number) = self.sealed().first().copied() else { return Ok(false) };
-        let file = self.segments.read().get(&number).cloned();
-        let Some(file) = file else { return Ok(false) };
-        let scan = journal::scan(&Segment { number, file }, true)
-            .map_err(|error| self.filing_failed(&error))?;
+        let segment = self.segments.read().get(&number).cloned();
+        let Some(segment) = segment else { return Ok(false) };
+        let scan = journal::scan(&segment, true).map_err(|error| self.filing_failed(&error))?;
         let mut streams: BTreeMap<StreamId, Vec<Chunk>> = BTreeMap::new();
         for (_, _, frame) in scan.records {
             let chunks = streams.entry(frame.id).or_default();
@@ -27,7 +30,7 @@ impl Engine {
                 chunks.push(Chunk { position: frame.position, batch: batch.clone() });
             }
         }
-        if scan.damage.is_some() {
+        if !scan.corrupt.is_empty() || scan.torn.is_some() {
             // What is damaged must stay where a repair can find it.
             let what = format!("journal segment {number:x} is damaged and is not filed");
             return Err(StorageError::Corrupt(what));
@@ -43,7 +46,7 @@ impl Engine {
         &self,
         cover: Cover,
         streams: &BTreeMap<StreamId, Vec<Chunk>>,
-    ) -> std::io::Result<(FiledReader, Vec<(StreamId, Vec<Run>)>)> {
+    ) -> std::io::Result<Installed> {
         let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover)?;
         let mut installed = Vec::new();
         for (id, chunks) in streams {
@@ -66,12 +69,7 @@ impl Engine {
     }
 
     /// Lets reads find the messages where they are now, and removes the journal segment.
-    fn install(
-        &self,
-        cover: Cover,
-        (reader, installed): (FiledReader, Vec<(StreamId, Vec<Run>)>),
-        number: u64,
-    ) {
+    fn install(&self, cover: Cover, (reader, installed): Installed, number: u64) {
         let size = reader.file.len().unwrap_or(0);
         let runs = installed.iter().flat_map(|(_, runs)| runs);
         let runs = runs.map(|run| u64::from(run.size)).sum();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::StorageError;
 
-use super::{Engine, Filed};
+use super::{Engine, Filed, Installed};
 use crate::filed::{Cover, FiledReader, FiledWriter, Run};
 
 /// Segments are of a like size if none is this many times smaller than another.
@@ -53,8 +53,8 @@ impl Engine {
         for reader in &readers {
             ids.extend(reader.footer()?.into_iter().map(|entry| entry.id));
         }
-        let (reader, installed) = self.write_merged(merged, covers, &readers, &ids, is_oldest)?;
-        self.install_merged(merged, covers, reader, installed);
+        let installed = self.write_merged(merged, covers, &readers, &ids, is_oldest)?;
+        self.install_merged(merged, covers, installed);
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl Engine {
         readers: &[FiledReader],
         ids: &BTreeSet<StreamId>,
         is_oldest: bool,
-    ) -> Result<(FiledReader, Vec<(StreamId, Vec<Run>)>), StorageError> {
+    ) -> Result<Installed, StorageError> {
         let failed = |error: std::io::Error| self.filing_failed(&error);
         let mut writer =
             FiledWriter::create(&*self.env, &self.filed_dir, merged).map_err(failed)?;
@@ -105,13 +105,7 @@ impl Engine {
         Ok((FiledReader { cover: merged, file }, installed))
     }
 
-    fn install_merged(
-        &self,
-        merged: Cover,
-        covers: &[Cover],
-        reader: FiledReader,
-        installed: Vec<(StreamId, Vec<Run>)>,
-    ) {
+    fn install_merged(&self, merged: Cover, covers: &[Cover], (reader, installed): Installed) {
         let size = reader.file.len().unwrap_or(0);
         let runs = installed.iter().flat_map(|(_, runs)| runs);
         let runs = runs.map(|run| u64::from(run.size)).sum();

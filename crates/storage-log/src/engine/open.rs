@@ -1,11 +1,9 @@
 //! Opening: filed segments tell of the past, the journal of what came since.
 //!
-//! Opening changes only what a crash has left half done, and may itself be cut short at any point:
-//! 1. take the lock; 2. remove a half-written filed segment and what a finished one supersedes;
-//! 3. read the footers, oldest first; 4. remove journal segments that are filed; 5. replay the rest,
-//! cutting a torn batch off the last one; 6. begin a new journal segment.
+//! Opening changes only what a crash has left half done, and may itself be cut short at any point. The
+//! steps are listed in the crate's documentation.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +22,7 @@ use crate::OpenError;
 use crate::env::Env;
 use crate::filed::{Cover, FiledReader, FooterEntry};
 use crate::frame::RecordFrame;
-use crate::journal::{self, Damage, Journal, Scan};
+use crate::journal::{self, Journal, Opened, Scan};
 
 /// The file whose lock says that the directory is in use.
 const LOCK: &str = "LOCK";
@@ -61,6 +59,9 @@ impl Engine {
         })?;
         check_format(&*env, dir)?;
         let mut recovery = Recovery::default();
+        // What is there may be there only in memory, if a process was killed; removals build on it.
+        env.sync_dir(&filed_dir)?;
+        env.sync_dir(&journal_dir)?;
         let mut filed = open_filed(&*env, &filed_dir)?;
         let streams = DashMap::new();
         let names = DashMap::new();
@@ -80,24 +81,34 @@ impl Engine {
         }
         numbers.drain(..removed);
         let mut segments = BTreeMap::new();
+        let mut damaged = None;
         for (at, number) in numbers.iter().enumerate() {
             let sealed = at + 1 < numbers.len();
-            let Some(segment) = journal::open(&*env, &journal_dir, *number)? else {
-                if sealed {
-                    recovery.damage(format!("journal segment {number:x}: its header is damaged"));
+            let segment = match journal::open(&*env, &journal_dir, *number)? {
+                Opened::Segment(segment) => segment,
+                Opened::Unfinished if !sealed => {
+                    env.remove(&journal::path(&journal_dir, *number))?;
+                    env.sync_dir(&journal_dir)?;
                     continue;
                 }
-                // Its creation was cut short, so nothing was ever written to it.
-                env.remove(&journal::path(&journal_dir, *number))?;
-                continue;
+                Opened::Unfinished | Opened::Damaged => {
+                    recovery.damage(format!("journal segment {number:x}: its header is damaged"));
+                    damaged.get_or_insert(*number);
+                    continue;
+                }
             };
             let scan = journal::scan(&segment, sealed)?;
             recovery.torn_bytes += cut_torn(&segment, &scan)?;
+            if !sealed {
+                // A process that was killed may have left its last batch in memory only.
+                segment.file.sync()?;
+            }
             recovery.replay(&streams, &names, *number, scan);
-            segments.insert(*number, segment.file);
+            segments.insert(*number, segment);
         }
+        recovery.finish();
         let journal = Journal::create(&*env, &journal_dir, last_number.map_or(0, |last| last + 1))?;
-        segments.insert(journal.segment.number, journal.segment.file.clone());
+        segments.insert(journal.segment.number, journal.segment.clone());
         let report = OpenReport {
             streams: streams.len(),
             replayed: recovery.replayed,
@@ -112,6 +123,7 @@ impl Engine {
             streams,
             names,
             segments: RwLock::new(segments),
+            damaged,
             filed: RwLock::new(filed),
             journal: Mutex::new(journal),
             poisoned: RwLock::new(None),
@@ -189,19 +201,12 @@ fn open_filed(env: &dyn Env, dir: &Path) -> Result<BTreeMap<Cover, Filed>, OpenE
 
 /// Cuts a torn batch off, durably, so that nothing is ever written behind it.
 fn cut_torn(segment: &journal::Segment, scan: &Scan) -> io::Result<u64> {
-    if scan.damage != Some(Damage::Torn) {
-        return Ok(0);
-    }
-    let bytes = scan.length - scan.end;
-    segment.file.set_len(scan.end)?;
+    let Some(end) = scan.torn else { return Ok(0) };
+    let bytes = scan.length - end;
+    segment.file.set_len(end)?;
     segment.file.sync()?;
     let number = segment.number;
-    tracing::warn!(
-        segment = number,
-        kept = scan.end,
-        cut = bytes,
-        "cut a torn batch off the journal"
-    );
+    tracing::warn!(segment = number, kept = end, cut = bytes, "cut a torn batch off the journal");
     Ok(bytes)
 }
 
@@ -213,6 +218,8 @@ type Names = DashMap<StreamName, StreamId>;
 struct Recovery {
     /// Streams that are known to have ended, of whom earlier records may still tell.
     ended: HashSet<StreamId>,
+    /// Records of streams that nothing else tells of, and whether they may have ended with them.
+    orphans: HashMap<StreamId, (String, bool)>,
     replayed: usize,
     torn_bytes: u64,
     report: Vec<String>,
@@ -225,6 +232,10 @@ impl Recovery {
                 self.end(streams, names, id);
                 continue;
             };
+            // A segment that was merged later may know of an end that a newer one does not.
+            if self.ended.contains(&id) {
+                continue;
+            }
             let earlier = streams.get(&id).map(|slot| std::mem::take(&mut slot.lock().filed));
             let mut slot = Slot::cold(name.clone(), state);
             slot.filed = earlier.unwrap_or_default();
@@ -242,19 +253,26 @@ impl Recovery {
     }
 
     fn replay(&mut self, streams: &Streams, names: &Names, number: u64, scan: Scan) {
-        if let Some(Damage::Corrupt { frames }) = &scan.damage {
-            for frame in frames {
-                let place = format!("journal segment {number:x}, byte {}", frame.offset);
-                self.damage(format!("{place}: a record that was durable is unreadable"));
-                let slot = frame.id.and_then(|id| streams.get(&id).map(|slot| slot.clone()));
-                if let Some(slot) = slot {
-                    slot.lock().corrupt.get_or_insert(format!("{place} is damaged"));
-                }
-            }
-        }
         for (offset, length, frame) in scan.records {
             self.record(streams, names, number, offset, length, &frame);
             self.replayed += 1;
+        }
+        for frame in scan.corrupt {
+            let place = format!("journal segment {number:x}, byte {}", frame.offset);
+            self.damage(format!("{place}: a record that was durable is unreadable"));
+            let slot = frame.id.and_then(|id| streams.get(&id).map(|slot| slot.clone()));
+            if let Some(slot) = slot {
+                slot.lock().corrupt.get_or_insert(format!("{place} is damaged"));
+            }
+        }
+    }
+
+    /// Reports the records of streams whose creation is unreadable. Streams that have ended leave such
+    /// too: when nothing older tells of them any more.
+    fn finish(&mut self) {
+        let orphans = std::mem::take(&mut self.orphans);
+        for (id, (place, _)) in orphans.into_iter().filter(|(_, (_, ended))| !ended) {
+            self.damage(format!("{place}: a record of stream {id} whose creation is unreadable"));
         }
     }
 
@@ -278,10 +296,14 @@ impl Recovery {
                     names.insert(name.clone(), frame.id);
                     streams.insert(frame.id, Arc::new(Mutex::new(slot)));
                 }
-                _ => self.damage(format!(
-                    "journal segment {number:x}, byte {offset}: a record of stream {} whose creation is unreadable",
-                    frame.id
-                )),
+                (record, _) => {
+                    let place = format!("journal segment {number:x}, byte {offset}");
+                    let may_end = matches!(
+                        record,
+                        Record::Deleted | Record::SoftDeleted | Record::ForkReleased { .. }
+                    );
+                    self.orphans.entry(frame.id).or_insert((place, may_end)).1 = may_end;
+                }
             }
             return;
         };

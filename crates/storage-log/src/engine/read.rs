@@ -1,16 +1,13 @@
 //! Reads: find where the messages are under the stream's lock, then read them without it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use streamkeeper_storage::{Chunk, Range, StorageError};
 
 use super::Engine;
 use super::slot::{JournalRef, Slot};
-use crate::env::File;
 use crate::filed::{FiledReader, Run};
-use crate::frame::{self, Frame, HEADER_BYTES};
-use crate::journal;
+use crate::frame::{self, Frame, HEADER_BYTES, Salt};
+use crate::journal::{self, Segment};
 
 /// Journal records that lie closer together than this are read in one go.
 const READ_GAP_BYTES: u64 = 16 * 1024;
@@ -20,14 +17,15 @@ const READ_SPAN_BYTES: u64 = 1 << 20;
 /// Where messages are, with what keeps the file open.
 enum Place {
     Filed(FiledReader, Run),
-    Journal(Arc<dyn File>, JournalRef),
+    Journal(Segment, JournalRef),
 }
 
 impl Engine {
     /// Reads a page, see [`streamkeeper_storage::Storage::read`]. Blocks on the disk.
     pub(crate) fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
         let slot = self.slot(range.id).ok_or(StorageError::NotFound)?;
-        let places = self.places(&mut slot.lock(), range)?;
+        let mut range = range;
+        let (places, tail) = self.places(&mut slot.lock(), &mut range)?;
         let mut page = Page { range, chunks: Vec::new(), room: range.max_bytes, full: false };
         let mut places = places.into_iter().peekable();
         while let Some(place) = places.next() {
@@ -36,7 +34,7 @@ impl Engine {
             }
             match place {
                 Place::Filed(reader, run) => page.read_run(&reader, &run)?,
-                Place::Journal(file, first) => {
+                Place::Journal(segment, first) => {
                     let mut records = vec![first];
                     while let Some(Place::Journal(_, next)) = places.peek() {
                         let Some(last) = records.last() else { break };
@@ -46,16 +44,25 @@ impl Engine {
                         records.push(*next);
                         places.next();
                     }
-                    page.read_records(&*file, &records)?;
+                    page.read_records(&segment, &records)?;
                 }
             }
         }
+        page.check(tail)?;
         Ok(page.chunks)
     }
 
     /// The places of a page, in order; perhaps more than it takes, because runs are not measured here.
-    fn places(&self, slot: &mut Slot, range: Range) -> Result<Vec<Place>, StorageError> {
-        slot.state()?;
+    /// Returns the stream's tail, too.
+    fn places(
+        &self,
+        slot: &mut Slot,
+        range: &mut Range,
+    ) -> Result<(Vec<Place>, u64), StorageError> {
+        let state = slot.state()?;
+        let tail = state.tail;
+        // What retention has dropped may still be there, in part.
+        range.from = range.from.max(state.earliest);
         let (filed, segments) = (self.filed.read(), self.segments.read());
         let missing = || StorageError::Corrupt("a file of the log is missing".into());
         let mut places = Vec::new();
@@ -63,7 +70,7 @@ impl Engine {
         let first = slot.filed.partition_point(|(_, run)| run.end <= range.from);
         for (cover, run) in &slot.filed[first..] {
             if run.first >= range.until || bytes > range.max_bytes {
-                return Ok(places);
+                return Ok((places, tail));
             }
             let filed = filed.get(cover).ok_or_else(missing)?;
             places.push(Place::Filed(filed.reader.clone(), *run));
@@ -74,11 +81,11 @@ impl Engine {
             if record.first >= range.until || bytes > range.max_bytes {
                 break;
             }
-            let file = segments.get(&record.segment).ok_or_else(missing)?;
-            places.push(Place::Journal(file.clone(), *record));
+            let segment = segments.get(&record.segment).ok_or_else(missing)?;
+            places.push(Place::Journal(segment.clone(), *record));
             bytes += record.end - record.first;
         }
-        Ok(places)
+        Ok((places, tail))
     }
 }
 
@@ -112,21 +119,39 @@ impl Page {
 
     fn read_records(
         &mut self,
-        file: &dyn File,
+        segment: &Segment,
         records: &[JournalRef],
     ) -> Result<(), StorageError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
         let length = last.offset + u64::from(last.length) - first.offset;
         let mut bytes = vec![0; length as usize];
-        journal::read_full(file, &mut bytes, first.offset)
+        journal::read_full(&*segment.file, &mut bytes, first.offset)
             .map_err(|error| StorageError::Unavailable(error.to_string()))?;
         let bytes = Bytes::from(bytes);
         for record in records {
             let at = (record.offset - first.offset) as usize;
-            let chunk = record_chunk(&bytes.slice(at..at + record.length as usize), record)?;
+            let framed = bytes.slice(at..at + record.length as usize);
+            let chunk = record_chunk(&framed, record, segment.salt)?;
             self.take(&chunk);
         }
         Ok(())
+    }
+
+    /// Nothing may be missing: not at the beginning, not in between, and there must be something.
+    fn check(&self, tail: u64) -> Result<(), StorageError> {
+        let mut at = self.range.from;
+        let mut first = true;
+        for chunk in &self.chunks {
+            let follows = if first { chunk.position <= at } else { chunk.position == at };
+            if !follows {
+                return Err(StorageError::Corrupt(format!("no data at position {at}")));
+            }
+            (at, first) = (chunk.end(), false);
+        }
+        match first && self.range.from < tail.min(self.range.until) && self.range.max_bytes > 0 {
+            true => Err(StorageError::Corrupt(format!("no data at position {at}"))),
+            false => Ok(()),
+        }
     }
 
     /// Takes what fits of a chunk.
@@ -148,7 +173,7 @@ impl Page {
 }
 
 /// The messages of a journal record, checked.
-fn record_chunk(framed: &Bytes, reference: &JournalRef) -> Result<Chunk, StorageError> {
+fn record_chunk(framed: &Bytes, reference: &JournalRef, salt: Salt) -> Result<Chunk, StorageError> {
     let corrupt = || {
         let JournalRef { segment, offset, .. } = reference;
         StorageError::Corrupt(format!("journal segment {segment:x}, byte {offset}"))
@@ -156,7 +181,7 @@ fn record_chunk(framed: &Bytes, reference: &JournalRef) -> Result<Chunk, Storage
     let header: [u8; HEADER_BYTES] =
         framed.get(..HEADER_BYTES).and_then(|bytes| bytes.try_into().ok()).ok_or_else(corrupt)?;
     let body = framed.slice(HEADER_BYTES..);
-    if !frame::is_intact(header, &body) {
+    if !frame::is_intact(header, &body, salt.at(reference.offset)) {
         return Err(corrupt());
     }
     match frame::decode(&body) {

@@ -73,6 +73,9 @@ impl Slot {
         if let State::Hot(state) = &self.state {
             self.state = State::Cold(codec::encode_state(state).into_boxed_slice());
         }
+        if let (Some(reason), State::Cold(bytes)) = (&self.corrupt, &self.state) {
+            self.state = State::Cold(codec::mark_corrupt(reason, bytes));
+        }
         match &self.state {
             State::Cold(bytes) => bytes,
             State::Hot(_) => &[],

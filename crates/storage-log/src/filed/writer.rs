@@ -151,6 +151,9 @@ impl<'a> FiledWriter<'a> {
         let mut body = Vec::with_capacity(self.footer.len() + 10);
         Writer(&mut body).varint(self.streams);
         body.extend_from_slice(&self.footer);
+        if body.len() > frame::MAX_BODY_BYTES {
+            return Err(io::Error::other("too many streams for one filed segment"));
+        }
         self.buffer.extend_from_slice(&frame::seal_body(&body));
         self.buffer.extend_from_slice(&trailer(self.cover, offset));
         self.flush()?;

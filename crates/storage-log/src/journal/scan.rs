@@ -1,43 +1,33 @@
-//! Reading a segment of the journal from its beginning, and judging what is wrong with its end.
+//! Reading a segment of the journal from its beginning, and judging what is wrong with it.
 
 use std::io;
+use std::ops::Range;
 
 use bytes::Bytes;
+use streamkeeper_protocol::stream::StreamId;
 
 use super::{SEGMENT_HEADER_BYTES, Segment, read_full};
-use crate::frame::{self, Frame, HEADER_BYTES, RecordFrame};
+use crate::frame::{self, Frame, HEADER_BYTES, RecordFrame, Salt};
 
 /// What a segment holds.
 #[derive(Debug)]
 pub(crate) struct Scan {
     /// The intact records, with the offset and the length of their frames.
     pub(crate) records: Vec<(u64, u32, RecordFrame)>,
-    /// The end of the last intact frame before any damage.
-    pub(crate) end: u64,
+    /// What was durable and is unreadable.
+    pub(crate) corrupt: Vec<CorruptFrame>,
+    /// Where a batch begins that was being written in a crash; nobody was told of it. To be cut off.
+    pub(crate) torn: Option<u64>,
     /// The length of the file.
     pub(crate) length: u64,
-    /// What is wrong behind `end`, if anything is.
-    pub(crate) damage: Option<Damage>,
-}
-
-/// What is wrong with a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Damage {
-    /// A batch that was being written in a crash; nobody was told of it. Cut it off.
-    Torn,
-    /// Something that was durable has changed.
-    Corrupt {
-        /// The streams whose records are unreadable, as far as that can be known.
-        frames: Vec<CorruptFrame>,
-    },
 }
 
 /// A frame that was durable and is unreadable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CorruptFrame {
     pub(crate) offset: u64,
-    /// The stream that its bytes name, if its place in the segment is sure.
-    pub(crate) id: Option<streamkeeper_protocol::stream::StreamId>,
+    /// The stream that its bytes name, if they are right in that.
+    pub(crate) id: Option<StreamId>,
 }
 
 /// Reads a whole segment. `sealed`: another segment follows it, so that all of it was durable.
@@ -46,77 +36,77 @@ pub(crate) fn scan(segment: &Segment, sealed: bool) -> io::Result<Scan> {
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     let read = read_full(&*segment.file, &mut bytes, 0)?;
     bytes.truncate(read);
-    Ok(scan_bytes(&Bytes::from(bytes), sealed))
+    Ok(Scanner { bytes: Bytes::from(bytes), salt: segment.salt }.scan(sealed))
 }
 
-fn scan_bytes(bytes: &Bytes, sealed: bool) -> Scan {
-    let mut records = Vec::new();
-    let mut corrupt = Vec::new();
-    let mut end = None;
-    let mut durable = 0;
-    let mut at = SEGMENT_HEADER_BYTES as usize;
-    while at < bytes.len() {
-        match intact_frame(bytes, at) {
-            Some((next, Frame::Mark(mark))) => {
-                durable = durable.max(mark);
-                at = next;
-            }
-            Some((next, Frame::Record(record))) => {
-                // The records behind damage count only if the damage was not a torn batch.
-                records.push((at as u64, (next - at) as u32, record));
-                at = next;
-            }
-            None => {
-                end.get_or_insert((at, records.len()));
-                corrupt.push(CorruptFrame { offset: at as u64, id: None });
-                at = resume(bytes, at, &mut corrupt);
+struct Scanner {
+    bytes: Bytes,
+    salt: Salt,
+}
+
+impl Scanner {
+    fn scan(&self, sealed: bool) -> Scan {
+        let length = self.bytes.len();
+        let mut durable = if sealed { length } else { 0 };
+        let (mut records, mut damaged) = (Vec::new(), Vec::new());
+        let mut at = SEGMENT_HEADER_BYTES as usize;
+        while at < length {
+            match self.intact_frame(at) {
+                Some((next, Frame::Mark(mark))) => {
+                    durable = durable.max(usize::try_from(mark).unwrap_or(0));
+                    at = next;
+                }
+                Some((next, Frame::Record(record))) => {
+                    records.push((at as u64, (next - at) as u32, record));
+                    at = next;
+                }
+                None => {
+                    damaged.push(CorruptFrame { offset: at as u64, id: self.stream_id(at) });
+                    at = self.resume(at);
+                }
             }
         }
-    }
-    let length = bytes.len() as u64;
-    let Some((end, intact)) = end else {
-        return Scan { records, end: length, length, damage: None };
-    };
-    // Trailing zeros and half a frame are a torn batch, unless a later mark vouches for them.
-    let was_durable = sealed || durable > end as u64;
-    if !was_durable {
-        records.truncate(intact);
-    }
-    let damage = match was_durable {
-        true => Damage::Corrupt { frames: corrupt },
-        false => Damage::Torn,
-    };
-    Scan { records, end: end as u64, length, damage: Some(damage) }
-}
-
-/// The frame at an offset and the offset behind it, if it is whole.
-fn intact_frame(bytes: &Bytes, at: usize) -> Option<(usize, Frame)> {
-    let (header, body) = frame_bytes(bytes, at)?;
-    if !frame::is_intact(header, &bytes[body.clone()]) {
-        return None;
-    }
-    let frame = frame::decode(&bytes.slice(body.clone())).ok()?;
-    Some((body.end, frame))
-}
-
-fn frame_bytes(bytes: &Bytes, at: usize) -> Option<([u8; HEADER_BYTES], std::ops::Range<usize>)> {
-    let header = bytes.get(at..at + HEADER_BYTES)?;
-    let header = <[u8; HEADER_BYTES]>::try_from(header).ok()?;
-    let begin = at + HEADER_BYTES;
-    let end = begin.checked_add(frame::body_length(header)?)?;
-    (end <= bytes.len()).then_some((header, begin..end))
-}
-
-/// Where to read on behind a frame that is damaged.
-fn resume(bytes: &Bytes, at: usize, corrupt: &mut [CorruptFrame]) -> usize {
-    if let Some((_, body)) = frame_bytes(bytes, at)
-        && (body.end == bytes.len() || intact_frame(bytes, body.end).is_some())
-    {
-        // The length is right, so the stream's id is likely to be.
-        if let Some(damaged) = corrupt.last_mut() {
-            damaged.id = frame::stream_id(&bytes[body.clone()]);
+        // What a mark or a later segment vouches for was durable. Damage behind that is a torn batch.
+        let torn = damaged.iter().map(|damage| damage.offset).find(|at| *at >= durable as u64);
+        if let Some(torn) = torn {
+            records.retain(|(offset, ..)| *offset < torn);
+            damaged.retain(|damage| damage.offset < torn);
         }
-        return body.end;
+        Scan { records, corrupt: damaged, torn, length: length as u64 }
     }
-    (at + 1..bytes.len()).find(|at| intact_frame(bytes, *at).is_some()).unwrap_or(bytes.len())
+
+    /// The frame at an offset and the offset behind it, if it is whole.
+    fn intact_frame(&self, at: usize) -> Option<(usize, Frame)> {
+        let (header, body) = self.frame_bytes(at)?;
+        if !frame::is_intact(header, &self.bytes[body.clone()], self.salt.at(at as u64)) {
+            return None;
+        }
+        let frame = frame::decode(&self.bytes.slice(body.clone())).ok()?;
+        Some((body.end, frame))
+    }
+
+    fn frame_bytes(&self, at: usize) -> Option<([u8; HEADER_BYTES], Range<usize>)> {
+        let header = self.bytes.get(at..at + HEADER_BYTES)?;
+        let header = <[u8; HEADER_BYTES]>::try_from(header).ok()?;
+        let begin = at + HEADER_BYTES;
+        let end = begin.checked_add(frame::body_length(header)?)?;
+        (end <= self.bytes.len()).then_some((header, begin..end))
+    }
+
+    /// The stream that a damaged frame names, if it is damaged elsewhere.
+    fn stream_id(&self, at: usize) -> Option<StreamId> {
+        frame::stream_id(self.bytes.get(at + HEADER_BYTES..)?)
+    }
+
+    /// Where to read on behind a frame that is damaged: where its length says, if there is a frame or
+    /// the end, else at the next frame that is whole.
+    fn resume(&self, at: usize) -> usize {
+        let length = self.bytes.len();
+        if let Some((_, body)) = self.frame_bytes(at)
+            && (body.end == length || self.intact_frame(body.end).is_some())
+        {
+            return body.end;
+        }
+        (at + 1..length).find(|at| self.intact_frame(*at).is_some()).unwrap_or(length)
+    }
 }
