@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
+use streamkeeper::ReadFrom;
 use streamkeeper_protocol::Cursor;
 
 use crate::query::ReadQuery;
@@ -26,9 +27,14 @@ pub(crate) async fn handle(
         }
         false => {
             let mut response = response::page(&page);
-            // Kept under the cursor, which is another one soon, so many readers can share it.
-            let caching = Caching::History(options.cache);
-            response::caching(response.headers_mut(), caching, Some(&response::etag(&page)));
+            // Kept under the cursor, which is another one soon, so many readers can share it; but "now" is
+            // another place for each of them.
+            let etag = response::etag(&page);
+            let (caching, etag) = match query.from {
+                ReadFrom::Now => (Caching::NoStore, None),
+                _ => (Caching::History(options.cache), Some(&etag)),
+            };
+            response::caching(response.headers_mut(), caching, etag);
             response
         }
     };

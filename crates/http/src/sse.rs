@@ -35,6 +35,7 @@ pub(crate) async fn handle(
         encoding,
         deadline: Instant::now() + options.sse_lifetime,
         cursor: Cursor::next(keeper.now(), query.cursor, keeper.draw()),
+        began: subscription.next_offset(),
         hold: TextHold::new(subscription.next_offset()),
         subscription,
         queue: VecDeque::new(),
@@ -60,6 +61,8 @@ struct Events {
     /// When the connection is recycled, however busy it is.
     deadline: Instant,
     cursor: Cursor,
+    /// Where the connection began.
+    began: Offset,
     hold: TextHold,
     queue: VecDeque<Bytes>,
     ended: bool,
@@ -132,11 +135,17 @@ impl Events {
         self.queue.push_back(control_event(&Control { next_offset, cursor, up_to_date, closed }));
     }
 
-    /// A connection that ends gives up what it still holds back, as far as it can be read.
+    /// What a connection holds back at its end, the next one reads whole: the last control event stands
+    /// before it. But one that could send nothing else gives it up, as far as it can be read: text that
+    /// never becomes whole must not hold its readers for ever.
     fn last(&mut self) -> Option<Bytes> {
         self.ended = true;
+        if self.hold.position() != self.began {
+            return None;
+        }
         let held = self.hold.give_up()?;
         let position = self.hold.position();
+
         self.control(position, false, false);
         Some(data_event(SseEncoding::Text, &held))
     }

@@ -26,7 +26,11 @@ impl Target {
         let path = request.uri().path();
         let original = request.extensions().get::<OriginalUri>();
         let uri = original.map_or(request.uri(), |OriginalUri(uri)| uri).clone();
+        // Nesting strips the slash behind the mount too if another one follows it, which is the first
+        // character of the name.
         let mount = uri.path().len().saturating_sub(path.len());
+        let mount = uri.path()[..mount].trim_end_matches('/').len();
+        let path = &uri.path()[mount..];
         let name = StreamName::from_path(path.strip_prefix('/').unwrap_or(path))?;
         let origin = origin(&uri, request.headers(), options);
         Ok(Self { name, uri, origin, mount })

@@ -154,6 +154,19 @@ pub(crate) fn decode(body: &Bytes) -> Result<Frame, Malformed> {
     }
 }
 
+/// Whether a body can be one, as far as its first bytes tell.
+pub(crate) fn is_plausible(body: &[u8]) -> bool {
+    let mut r = Reader(body);
+    match r.u8() {
+        Ok(MARK) => r.varint().is_ok() && r.0.is_empty(),
+        Ok(RECORD) => {
+            let header = r.id().and(r.varint()).and(r.varint()).and(r.bytes());
+            header.is_ok_and(|header| matches!(header.first(), Some(0 | 1)))
+        }
+        _ => false,
+    }
+}
+
 /// The stream that a body names, which may be damaged elsewhere.
 pub(crate) fn stream_id(body: &[u8]) -> Option<StreamId> {
     let mut r = Reader(body);

@@ -14,7 +14,10 @@ use parking_lot::Mutex;
 use ractor::{Actor, ActorCell};
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::StreamState;
-use streamkeeper_supervisor::{ChildSpec, DynamicSupervisor, Event, Observer, StartError};
+use streamkeeper_supervisor::{
+    ChildSpec, DynamicSupervisor, Event, Incident, Intensity, Observer, RestartPolicy, StartError,
+    Verdict,
+};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -135,11 +138,14 @@ fn child_spec(
     loaded: Option<StreamState>,
     open: Open,
 ) -> ChildSpec {
-    let policy = context.policy.clone();
+    let policy = UnlessGone(context.policy.clone());
     let first = Arc::new(Mutex::new(Some((loaded, open == Open::OrCreate))));
+    // What readers noted survives a crash of the actor, recorded or not.
+    let touch = Arc::new(Touch::default());
     ChildSpec::new(key.to_string(), policy, move |supervisor| {
         let (context, key) = (context.clone(), key.clone());
         let first = first.lock().take();
+        let touch = touch.clone();
         async move {
             let (state, may_be_absent) = match first {
                 Some(first) => first,
@@ -148,9 +154,26 @@ fn child_spec(
                     (state.map_err(StartError::failed)?, false)
                 }
             };
-            start_stream(context, key, state, may_be_absent, supervisor).await
+            start_stream(context, key, state, may_be_absent, touch, supervisor).await
         }
     })
+}
+
+/// The system's policy, but for streams that end because they are gone: those are never started again,
+/// whatever the policy says of a normal exit.
+struct UnlessGone(Arc<dyn RestartPolicy>);
+
+impl RestartPolicy for UnlessGone {
+    fn decide(&self, incident: &Incident<'_>) -> Verdict {
+        match incident.exit.is_abnormal() {
+            true => self.0.decide(incident),
+            false => Verdict::Stop,
+        }
+    }
+
+    fn intensity(&self) -> Intensity {
+        self.0.intensity()
+    }
 }
 
 async fn start_stream(
@@ -158,6 +181,7 @@ async fn start_stream(
     key: StreamKey,
     state: Option<StreamState>,
     may_be_absent: bool,
+    touch: Arc<Touch>,
     supervisor: ActorCell,
 ) -> Result<ActorCell, StartError> {
     if let Some(state) = &state {
@@ -165,7 +189,6 @@ async fn start_stream(
     }
     let nothing = Recent::new(context.limits.recent_bytes_per_stream);
     let (sender, views) = watch::channel(View::of(None, &nothing));
-    let touch = Arc::new(Touch::new(context.clock.now()));
     let arguments = Arguments {
         context: context.clone(),
         key: key.clone(),

@@ -75,7 +75,8 @@ impl Builder {
 
     /// What to do when a stream's actor ends. Default: [`StandardPolicy::transient`].
     ///
-    /// The policy is asked with the stream's name as the incident's child, so it can decide by name.
+    /// The policy is asked with the stream's name as the incident's child, so it can decide by name. It
+    /// is asked of crashes only: a stream that ends because it was deleted or has expired stays ended.
     pub fn policy(self, policy: impl RestartPolicy) -> Self {
         Self { policy: Arc::new(policy), ..self }
     }

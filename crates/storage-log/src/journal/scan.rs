@@ -107,6 +107,14 @@ impl Scanner {
         {
             return body.end;
         }
-        (at + 1..length).find(|at| self.intact_frame(*at).is_some()).unwrap_or(length)
+        (at + 1..length).find(|at| self.is_frame(*at)).unwrap_or(length)
+    }
+
+    /// Whether there is a whole frame. Looks whether it can be one before its checksum is computed, so
+    /// that a search through garbage is quick.
+    fn is_frame(&self, at: usize) -> bool {
+        let plausible =
+            self.frame_bytes(at).is_some_and(|(_, body)| frame::is_plausible(&self.bytes[body]));
+        plausible && self.intact_frame(at).is_some()
     }
 }

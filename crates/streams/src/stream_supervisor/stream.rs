@@ -171,6 +171,7 @@ impl State {
         if let Some(state) = &mut self.pending {
             let now = self.context.clock.now();
             let touched = touch::recovered(state.touched_at, state.config.expiry, now);
+            let touched = touched.max(self.touch.latest());
             state.touch(touched);
             self.touch.reset(touched);
         }

@@ -35,9 +35,19 @@ pub(crate) fn recovered(recorded: Timestamp, expiry: Expiry, now: Timestamp) -> 
     recorded.plus(2 * step).min(now).max(recorded)
 }
 
+impl Default for Touch {
+    /// Never used.
+    fn default() -> Self {
+        Self { latest: AtomicI64::new(i64::MIN), recorded: AtomicI64::new(i64::MIN) }
+    }
+}
+
 impl Touch {
-    pub(crate) fn new(at: Timestamp) -> Self {
-        Self { latest: AtomicI64::new(at.as_millis()), recorded: AtomicI64::new(at.as_millis()) }
+    #[cfg(test)]
+    fn new(at: Timestamp) -> Self {
+        let touch = Self::default();
+        touch.reset(at);
+        touch
     }
 
     pub(crate) fn latest(&self) -> Timestamp {

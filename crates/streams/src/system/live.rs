@@ -12,7 +12,7 @@ use super::Streamkeeper;
 use super::read::readable;
 use crate::stream_supervisor::stream::message::{Follow, Message};
 use crate::stream_supervisor::{CallError, Handle, Live, View, Waiter};
-use crate::{Page, ReadError, Unavailable};
+use crate::{Page, ReadError};
 
 impl Streamkeeper {
     /// Reads one page, or waits for the next messages, the closing or the end of the stream if there
@@ -26,14 +26,12 @@ impl Streamkeeper {
     ) -> Result<Page, ReadError> {
         let deadline = Instant::now() + timeout;
         let (mut handle, mut live) = self.look(name).await?;
-        if let Some(handle) = &handle {
+        if let Ok(handle) = &handle {
             handle.touch(&live, self.context.clock.now());
         }
         let mut page = self.page(&live, from, max_bytes).await?;
         while page.chunks.is_empty() && !page.closed {
-            let Some(waited) = handle.take() else {
-                return Err(Unavailable::Restarting.into());
-            };
+            let waited = handle?;
             let view = match self.wait(&waited, &page, deadline).await {
                 Waited::News(view) => view,
                 Waited::Nothing => return Ok(page),
@@ -46,7 +44,7 @@ impl Streamkeeper {
                     continue;
                 }
             };
-            handle = Some(waited);
+            handle = Ok(waited);
             live = same_life(readable(&view)?.clone(), page.id)?;
             page = self.page(&live, ReadFrom::At(page.next_offset), max_bytes).await?;
         }
@@ -79,7 +77,7 @@ impl Streamkeeper {
         max_bytes: u64,
     ) -> Result<Subscription, ReadError> {
         let (handle, live) = self.look(name).await?;
-        let handle = handle.ok_or(Unavailable::Restarting)?;
+        let handle = handle?;
         handle.touch(&live, self.context.clock.now());
         let position = match from {
             ReadFrom::Now => Offset::new(live.tail),
@@ -177,8 +175,7 @@ impl Subscription {
             Some(follow) => Ok(Some(follow.views.borrow_and_update().clone())),
             None => {
                 let (handle, _) = self.system.look(&self.name).await?;
-                let handle = handle.ok_or(Unavailable::Restarting)?;
-                self.follow(&handle).await?;
+                self.follow(&handle?).await?;
                 Ok(None)
             }
         }

@@ -20,7 +20,7 @@ impl Streamkeeper {
         max_bytes: u64,
     ) -> Result<Page, ReadError> {
         let (handle, live) = self.look(name).await?;
-        if let Some(handle) = &handle {
+        if let Ok(handle) = &handle {
             handle.touch(&live, self.context.clock.now());
         }
         self.page(&live, from, max_bytes).await
@@ -39,26 +39,28 @@ impl Streamkeeper {
         })
     }
 
-    /// What can be read of a stream now. A quarantined stream has no actor; it is read all the same.
+    /// What can be read of a stream now, and its actor. A quarantined stream has none, and is read all
+    /// the same.
     pub(super) async fn look(
         &self,
         name: &StreamName,
-    ) -> Result<(Option<Arc<Handle>>, Live), ReadError> {
+    ) -> Result<(Result<Arc<Handle>, Unavailable>, Live), ReadError> {
         let (handle, view) = match self.context.open(name, Open::Existing).await {
             Ok(handle) => {
                 let view = handle.view();
-                (Some(handle), view)
+                (Ok(handle), view)
             }
-            Err(OpenError::Unavailable(Unavailable::Quarantined { .. })) => {
+            Err(OpenError::Unavailable(why @ Unavailable::Quarantined { .. })) => {
                 let state = self.context.storage.load(name).await?;
-                (None, View::of(state.as_ref(), &crate::stream_supervisor::no_recent()))
+                let state = state.filter(|state| !state.is_expired(self.context.clock.now()));
+                (Err(why), View::of(state.as_ref(), &crate::stream_supervisor::no_recent()))
             }
             Err(OpenError::NotFound) => return Err(ReadError::NotFound),
             Err(OpenError::Unavailable(why)) => return Err(why.into()),
         };
         let live = readable(&view)?;
         let now = self.context.clock.now();
-        if handle.as_ref().is_some_and(|handle| handle.is_expired(live, now)) {
+        if handle.as_ref().is_ok_and(|handle| handle.is_expired(live, now)) {
             return Err(ReadError::NotFound);
         }
         Ok((handle, live.clone()))
