@@ -24,6 +24,11 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether a commit that fails so has surely left nothing behind.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Conflict | Self::Fenced | Self::Full)
+    }
+
     /// Whether the same request may succeed later without anybody's help.
     pub fn retryable(&self) -> bool {
         match self {

@@ -6,7 +6,6 @@ use streamkeeper_protocol::stream::{
     resolve_sub_offset,
 };
 use streamkeeper_protocol::{Batch, ContentType, Offset, ReadFrom, StreamName, json};
-use streamkeeper_storage::StorageError;
 
 use super::Streamkeeper;
 use crate::limits::Permit;
@@ -129,9 +128,15 @@ impl Streamkeeper {
         let created = self.create_stream(name, create, permit).await;
         match &created {
             Ok(created) if created.fresh => self.arrived(id),
-            // It may be there, or yet come. The reference stays until the system starts again: better
-            // held than lost.
-            Err(CreateError::Unavailable(why)) if may_have_been_done(why) => {}
+            // It may yet come. The reference stays until the system starts again: better held than lost.
+            Err(CreateError::Unavailable(Unavailable::OutcomeUnknown)) => {}
+            // It may be there all the same.
+            Err(CreateError::Unavailable(Unavailable::Storage(error))) if !error.is_refusal() => {
+                if self.context.load_says_lost(name, id).await {
+                    self.arrived(id);
+                    self.context.release_source(origin, id);
+                }
+            }
             // Unless the fork was created, nothing else will ever let go of the source.
             Ok(_) | Err(_) => {
                 self.arrived(id);
@@ -234,18 +239,6 @@ impl Streamkeeper {
                 Err(CallError::OutcomeUnknown) => return Err(Unavailable::OutcomeUnknown.into()),
             }
         }
-    }
-}
-
-/// Whether a request that failed so may have been done all the same.
-fn may_have_been_done(why: &Unavailable) -> bool {
-    match why {
-        Unavailable::OutcomeUnknown => true,
-        Unavailable::Storage(error) => *error != StorageError::Full,
-        Unavailable::Overloaded
-        | Unavailable::Restarting
-        | Unavailable::Quarantined { .. }
-        | Unavailable::ShuttingDown => false,
     }
 }
 

@@ -75,6 +75,12 @@ impl Context {
         });
     }
 
+    /// Whether the creation of a fork, which failed, has left nothing behind. Waits for what storage has
+    /// accepted of that name.
+    pub(crate) async fn load_says_lost(&self, name: &StreamName, fork: StreamId) -> bool {
+        self.storage.load(name).await.is_ok() && self.is_lost(fork).await
+    }
+
     async fn is_lost(&self, fork: StreamId) -> bool {
         let nothing = Range { id: fork, from: 0, until: 0, max_bytes: 0 };
         self.storage.read(nothing).await == Err(StorageError::NotFound)
