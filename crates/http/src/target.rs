@@ -26,12 +26,9 @@ impl Target {
         let path = request.uri().path();
         let original = request.extensions().get::<OriginalUri>();
         let uri = original.map_or(request.uri(), |OriginalUri(uri)| uri).clone();
-        // Nesting strips the slash behind the mount too if another one follows it, which is the first
-        // character of the name.
-        let mount = uri.path().len().saturating_sub(path.len());
-        let mount = uri.path()[..mount].trim_end_matches('/').len();
-        let path = &uri.path()[mount..];
-        let name = StreamName::from_path(path.strip_prefix('/').unwrap_or(path))?;
+        let mount = mount(uri.path(), path);
+        let below = &uri.path()[mount..];
+        let name = StreamName::from_path(below.strip_prefix('/').unwrap_or(below))?;
         let origin = origin(&uri, request.headers(), options);
         Ok(Self { name, uri, origin, mount })
     }
@@ -51,6 +48,14 @@ impl Target {
     }
 }
 
+/// The length of the path below which the router is nested, where `path` is what nesting has left.
+fn mount(original: &str, path: &str) -> usize {
+    // At the mount itself nesting leaves a slash that the path does not have.
+    let Some(mount) = original.strip_suffix(path) else { return original.len() };
+    // If the name begins with a slash, nesting takes the slash before it away, too.
+    mount.trim_end_matches('/').len()
+}
+
 fn origin(uri: &Uri, headers: &HeaderMap, options: &Options) -> Option<String> {
     let text = |name: &'static HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let forwarded = |name: &'static HeaderName| text(name).filter(|_| options.trust_forwarded);
@@ -58,4 +63,23 @@ fn origin(uri: &Uri, headers: &HeaderMap, options: &Options) -> Option<String> {
     let authority = uri.authority().map(|authority| authority.as_str());
     let host = forwarded(&X_FORWARDED_HOST).or(text(&HOST)).or(authority)?;
     Some(format!("{scheme}://{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_is_what_nesting_has_taken_away() {
+        let cases = [
+            ("/v1/stream/a/b", "/a/b", "/v1/stream"),
+            ("/v1/stream//x", "/x", "/v1/stream"),
+            ("/v1/stream", "/", "/v1/stream"),
+            ("/a", "/a", ""),
+            ("/", "/", ""),
+        ];
+        for (original, path, expected) in cases {
+            assert_eq!(&original[..mount(original, path)], expected, "{original} {path}");
+        }
+    }
 }

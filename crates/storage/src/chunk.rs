@@ -34,7 +34,7 @@ impl Chunk {
     /// but at least one message; cuts a message that reaches past `until` (only the point of a fork
     /// lies inside a message). Shares the bytes.
     pub fn slice(&self, from: u64, until: u64, max_bytes: u64) -> Option<Self> {
-        if from >= self.end() || until <= self.position {
+        if from >= self.end() || until <= self.position || until <= from {
             return None;
         }
         if from <= self.position && until >= self.end() && self.batch.size() <= max_bytes {

@@ -25,9 +25,9 @@ use crate::frame::RecordFrame;
 use crate::journal::{self, Journal, Opened, Scan};
 
 /// The file whose lock says that the directory is in use.
-const LOCK: &str = "LOCK";
+pub(crate) const LOCK: &str = "LOCK";
 /// The file that says which format the directory has.
-const FORMAT: &str = "FORMAT";
+pub(crate) const FORMAT: &str = "FORMAT";
 const FORMAT_TEXT: &[u8] = b"streamkeeper-log 1\n";
 
 /// What opening found.
@@ -100,8 +100,7 @@ impl Engine {
             let scan = journal::scan(&segment, sealed)?;
             recovery.torn_bytes += cut_torn(&segment, &scan)?;
             if !sealed {
-                // A process that was killed may have left its last batch in memory only.
-                segment.file.sync()?;
+                make_durable(&segment, &scan)?;
             }
             recovery.replay(&streams, &names, *number, scan);
             segments.insert(*number, segment);
@@ -155,7 +154,7 @@ impl Engine {
     }
 }
 
-fn check_format(env: &dyn Env, dir: &Path) -> Result<(), OpenError> {
+pub(crate) fn check_format(env: &dyn Env, dir: &Path) -> Result<(), OpenError> {
     let path = dir.join(FORMAT);
     if !env.list(dir)?.iter().any(|name| name == FORMAT) {
         let temporary = dir.join("FORMAT.tmp");
@@ -197,6 +196,16 @@ fn open_filed(env: &dyn Env, dir: &Path) -> Result<BTreeMap<Cover, Filed>, OpenE
         filed.insert(*cover, Filed { reader, size, runs: 0, dead: AtomicU64::new(0) });
     }
     Ok(filed)
+}
+
+/// Makes what is about to be replayed durable: a process that was killed may have left its last batch in
+/// memory only. It is written anew, because after a sync that failed another one proves nothing.
+fn make_durable(segment: &journal::Segment, scan: &Scan) -> io::Result<()> {
+    let end = scan.torn.unwrap_or(scan.length);
+    let mut bytes = vec![0; usize::try_from(end - scan.unproven).map_err(io::Error::other)?];
+    let read = journal::read_full(&*segment.file, &mut bytes, scan.unproven)?;
+    journal::write_all(&*segment.file, &bytes[..read], scan.unproven)?;
+    segment.file.sync()
 }
 
 /// Cuts a torn batch off, durably, so that nothing is ever written behind it.

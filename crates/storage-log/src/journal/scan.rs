@@ -20,6 +20,8 @@ pub(crate) struct Scan {
     pub(crate) torn: Option<u64>,
     /// The length of the file.
     pub(crate) length: u64,
+    /// Where the last batch begins that is whole, or the file: no later mark vouches for what follows.
+    pub(crate) unproven: u64,
 }
 
 /// A frame that was durable and is unreadable.
@@ -48,12 +50,14 @@ impl Scanner {
     fn scan(&self, sealed: bool) -> Scan {
         let length = self.bytes.len();
         let mut durable = if sealed { length } else { 0 };
+        let mut marks = Vec::new();
         let (mut records, mut damaged) = (Vec::new(), Vec::new());
         let mut at = SEGMENT_HEADER_BYTES as usize;
         while at < length {
             match self.intact_frame(at) {
                 Some((next, Frame::Mark(mark))) => {
                     durable = durable.max(usize::try_from(mark).unwrap_or(0));
+                    marks.push(at as u64);
                     at = next;
                 }
                 Some((next, Frame::Record(record))) => {
@@ -72,7 +76,9 @@ impl Scanner {
             records.retain(|(offset, ..)| *offset < torn);
             damaged.retain(|damage| damage.offset < torn);
         }
-        Scan { records, corrupt: damaged, torn, length: length as u64 }
+        let intact = torn.unwrap_or(length as u64);
+        let unproven = marks.into_iter().rfind(|mark| *mark < intact).unwrap_or(0);
+        Scan { records, corrupt: damaged, torn, length: length as u64, unproven }
     }
 
     /// The frame at an offset and the offset behind it, if it is whole.
