@@ -14,6 +14,9 @@ use crate::{Api, Problem};
 /// middle of sending and gets the answer.
 const MAX_DISCARDED_BYTES: usize = 64 << 20;
 
+/// Bodies smaller than this are copied out of the connection's read buffer.
+const MIN_SHARED_BYTES: usize = 4096;
+
 /// A body and the permit that it was read under.
 pub(crate) struct ReadBody {
     pub(crate) bytes: Bytes,
@@ -67,9 +70,14 @@ async fn collect(api: &Api, body: &mut Body, limit: usize) -> Result<ReadBody, R
             rest.extend_from_slice(&data);
         }
     }
-    // Most bodies come in one piece and are not copied.
+    // Most bodies come in one piece, which is a part of the connection's read buffer. A large one is not
+    // copied; a small one is, or else it would keep all of the buffer in memory for as long as it lives.
     if rest.is_empty() {
-        return Ok(ReadBody { bytes: first, permit });
+        let bytes = match first.len() < MIN_SHARED_BYTES {
+            true => Bytes::copy_from_slice(&first),
+            false => first,
+        };
+        return Ok(ReadBody { bytes, permit });
     }
     let mut all = BytesMut::with_capacity(first.len() + rest.len());
     all.extend_from_slice(&first);

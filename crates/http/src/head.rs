@@ -15,7 +15,7 @@ pub(crate) async fn handle(api: &Api, target: &Target) -> Result<Response, Probl
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, header::value(&metadata.content_type));
     headers.insert(CACHE_CONTROL, Caching::NoStore.header());
-    headers.insert(header::STREAM_NEXT_OFFSET, header::value(metadata.next_offset));
+    headers.insert(header::STREAM_NEXT_OFFSET, header::offset(metadata.next_offset));
     match metadata.expiry {
         Expiry::Never => {}
         Expiry::Ttl(ttl) => {
@@ -26,7 +26,7 @@ pub(crate) async fn handle(api: &Api, target: &Target) -> Result<Response, Probl
         }
     }
     if metadata.earliest_offset != Offset::ZERO {
-        headers.insert(header::STREAM_EARLIEST_OFFSET, header::value(metadata.earliest_offset));
+        headers.insert(header::STREAM_EARLIEST_OFFSET, header::offset(metadata.earliest_offset));
     }
     if metadata.closed {
         headers.insert(header::STREAM_CLOSED, header::TRUE);

@@ -1,7 +1,7 @@
 //! The protocol's header names as HTTP header names, and how values are read and written.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use streamkeeper_protocol::header_name as name;
+use streamkeeper_protocol::{Offset, header_name as name};
 
 pub(crate) const STREAM_NEXT_OFFSET: HeaderName = HeaderName::from_static(name::STREAM_NEXT_OFFSET);
 pub(crate) const STREAM_UP_TO_DATE: HeaderName = HeaderName::from_static(name::STREAM_UP_TO_DATE);
@@ -32,6 +32,11 @@ pub(crate) const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// The value of a header as it came, if it came.
 pub(crate) fn get<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     headers.get(name).map(HeaderValue::as_bytes)
+}
+
+/// The value of an offset.
+pub(crate) fn offset(offset: Offset) -> HeaderValue {
+    HeaderValue::from_bytes(&offset.token()).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// A value that the server made; such a value is always one that HTTP can carry.

@@ -81,7 +81,7 @@ async fn answer(api: &Api, request: Request) -> Result<Response, Problem> {
     if request.method() == Method::OPTIONS {
         return Ok(cors::preflight());
     }
-    let target = Target::of(&request, &api.options);
+    let target = Target::of(&request);
     let (parts, body) = request.into_parts();
     match parts.method {
         Method::GET => get::handle(api, &target?, &parts).await,

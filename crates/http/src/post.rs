@@ -39,7 +39,7 @@ fn accepted(appended: &Appended) -> Response {
         false => StatusCode::NO_CONTENT,
     });
     let headers = response.headers_mut();
-    headers.insert(header::STREAM_NEXT_OFFSET, header::value(appended.next_offset));
+    headers.insert(header::STREAM_NEXT_OFFSET, header::offset(appended.next_offset));
     if appended.closed {
         headers.insert(header::STREAM_CLOSED, header::TRUE);
     }

@@ -27,20 +27,22 @@ pub(crate) async fn handle(
         fork: fork(target, headers)?,
     };
     let created = api.keeper.create_with(&target.name, request, permit).await?;
-    Ok(accepted(target, &created))
+    let mut response = accepted(&created);
+    if created.fresh {
+        let location = target.location(headers, &api.options);
+        response.headers_mut().insert(LOCATION, header::value(location));
+    }
+    Ok(response)
 }
 
-fn accepted(target: &Target, created: &Created) -> Response {
+fn accepted(created: &Created) -> Response {
     let mut response = response::empty(match created.fresh {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
     });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, header::value(&created.content_type));
-    headers.insert(header::STREAM_NEXT_OFFSET, header::value(created.next_offset));
-    if created.fresh {
-        headers.insert(LOCATION, header::value(target.location()));
-    }
+    headers.insert(header::STREAM_NEXT_OFFSET, header::offset(created.next_offset));
     if created.closed {
         headers.insert(header::STREAM_CLOSED, header::TRUE);
     }

@@ -59,7 +59,7 @@ pub(crate) fn page(page: &Page) -> Response {
 
 /// Where the reader stands after a page.
 pub(crate) fn position(headers: &mut HeaderMap, page: &Page) {
-    headers.insert(header::STREAM_NEXT_OFFSET, header::value(page.next_offset));
+    headers.insert(header::STREAM_NEXT_OFFSET, header::offset(page.next_offset));
     if page.up_to_date {
         headers.insert(header::STREAM_UP_TO_DATE, header::TRUE);
     }

@@ -16,26 +16,25 @@ pub(crate) struct Target {
     pub(crate) name: StreamName,
     /// The URL of the stream as the client knows it.
     uri: Uri,
-    origin: Option<String>,
     /// The length of the path below which the router is nested.
     mount: usize,
 }
 
 impl Target {
-    pub(crate) fn of(request: &Request, options: &Options) -> Result<Self, Problem> {
+    pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
         let path = request.uri().path();
         let original = request.extensions().get::<OriginalUri>();
         let uri = original.map_or(request.uri(), |OriginalUri(uri)| uri).clone();
         let mount = mount(uri.path(), path);
         let below = &uri.path()[mount..];
         let name = StreamName::from_path(below.strip_prefix('/').unwrap_or(below))?;
-        let origin = origin(&uri, request.headers(), options);
-        Ok(Self { name, uri, origin, mount })
+        Ok(Self { name, uri, mount })
     }
 
     /// The absolute URL of the stream; only its path if the client did not say whom it called.
-    pub(crate) fn location(&self) -> String {
-        format!("{}{}", self.origin.as_deref().unwrap_or_default(), self.uri.path())
+    pub(crate) fn location(&self, headers: &HeaderMap, options: &Options) -> String {
+        let origin = origin(&self.uri, headers, options).unwrap_or_default();
+        format!("{origin}{}", self.uri.path())
     }
 
     /// The stream that the path of another stream's URL names, on the same server (section 4.2).

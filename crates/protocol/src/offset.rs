@@ -1,10 +1,12 @@
 //! Offsets: the tokens that name a position in a stream (PROTOCOL.md section 8).
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
 /// Digits in each half of an offset token.
 const HALF: usize = 16;
+/// The length of a token.
+const TOKEN_BYTES: usize = 2 * HALF + 1;
 /// The largest position whose token still has sixteen digits.
 pub(crate) const MAX_POSITION: u64 = 9_999_999_999_999_999;
 
@@ -33,11 +35,23 @@ impl Offset {
     pub const fn position(self) -> u64 {
         self.0
     }
+
+    /// The token, as ASCII. Every response has one, so this takes no formatting machinery.
+    pub fn token(self) -> [u8; TOKEN_BYTES] {
+        let mut token = [b'0'; TOKEN_BYTES];
+        token[HALF] = b'_';
+        let mut rest = self.0.min(MAX_POSITION);
+        for digit in token[HALF + 1..].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        token
+    }
 }
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016}_{:016}", 0, self.0)
+        self.token().iter().try_for_each(|byte| f.write_char(char::from(*byte)))
     }
 }
 
@@ -46,7 +60,7 @@ impl FromStr for Offset {
 
     fn from_str(token: &str) -> Result<Self, InvalidOffset> {
         let bytes = token.as_bytes();
-        let well_formed = bytes.len() == 2 * HALF + 1
+        let well_formed = bytes.len() == TOKEN_BYTES
             && bytes.iter().enumerate().all(|(i, b)| match i {
                 HALF => *b == b'_',
                 _ => b.is_ascii_digit(),

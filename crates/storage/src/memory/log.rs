@@ -56,10 +56,11 @@ impl Log {
 
     /// Drops the chunks that lie wholly before a position; returns their bytes.
     pub(super) fn truncate_before(&mut self, position: u64) -> u64 {
-        let dropped = self.chunks.partition_point(|chunk| chunk.end() <= position);
-        if dropped == 0 {
+        // Nearly always there is nothing to drop, and every append asks.
+        if self.chunks.first().is_none_or(|chunk| chunk.end() > position) {
             return 0;
         }
+        let dropped = self.chunks.partition_point(|chunk| chunk.end() <= position);
         let bytes = self.chunks.drain(..dropped).map(|chunk| chunk.batch.size()).sum();
         let loose = self.loose.0.min(self.chunks.len());
         let left = &self.chunks[self.chunks.len() - loose..];
