@@ -33,8 +33,7 @@ impl TextHold {
 
     /// Whether the page can be sent as it is.
     pub(super) fn is_clean_for(&self, page: &Page) -> bool {
-        let last = page.chunks.last().map(|shared| shared.chunk.batch.payload());
-        self.held.is_empty() && last.is_none_or(|last| incomplete_utf8_suffix(last) == 0)
+        self.held.is_empty() && incomplete_utf8_suffix(&tail(&page.payloads())) == 0
     }
 
     /// The reader got a page that needed no holding back.
@@ -74,9 +73,10 @@ impl TextHold {
 
 /// The last bytes of the pieces, enough to hold a character.
 fn tail(pieces: &[Bytes]) -> Vec<u8> {
-    let last = pieces.iter().flat_map(|piece| piece.iter().copied());
-    let length: usize = pieces.iter().map(Bytes::len).sum();
-    last.skip(length.saturating_sub(4)).collect()
+    let mut tail: Vec<u8> =
+        pieces.iter().rev().flat_map(|piece| piece.iter().rev().copied()).take(4).collect();
+    tail.reverse();
+    tail
 }
 
 #[cfg(test)]
@@ -118,6 +118,15 @@ mod tests {
         assert_eq!(hold.add(&second).unwrap().concat(), "caf\u{e9}!".as_bytes());
         assert_eq!(hold.position(), Offset::new(8));
         assert!(hold.is_clean_for(&page(8, &[b"clean"], false)));
+    }
+
+    #[test]
+    fn a_character_may_be_split_over_many_messages() {
+        let mut hold = TextHold::new(Offset::ZERO);
+        let first = page(0, &[b"\xf0", b"\x9f", b"\x98"], false);
+        assert!(!hold.is_clean_for(&first));
+        assert_eq!(hold.add(&first), None);
+        assert_eq!(hold.add(&page(3, &[b"\x80"], false)).unwrap().concat(), "\u{1f600}".as_bytes());
     }
 
     #[test]

@@ -316,6 +316,11 @@ impl Recovery {
             }
             return;
         };
+        // A life ends with its deletion, whatever became of it before.
+        if matches!(frame.record, Record::Deleted) {
+            self.end(streams, names, frame.id);
+            return;
+        }
         let mut slot = slot.lock();
         let Ok(state) = slot.state() else { return };
         // A filed state may know of the record already.
