@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::units;
 
@@ -15,11 +15,109 @@ use crate::units;
 ///   curl -X PUT  localhost:4437/v1/stream/hello -H 'Content-Type: text/plain'
 ///   curl -X POST localhost:4437/v1/stream/hello -H 'Content-Type: text/plain' -d 'hi there'
 ///   curl         localhost:4437/v1/stream/hello
+///
+/// Without a command it serves. The commands work on the directory of a log that no server has open.
 #[derive(Debug, Parser)]
-#[command(name = "streamkeeper", version, verbatim_doc_comment)]
+#[command(
+    name = "streamkeeper",
+    version,
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     #[command(flatten)]
     pub(crate) serve: Serve,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(Check),
+    Export(Export),
+    Import(Import),
+}
+
+/// Look for damage in a log, and repair it
+///
+/// Reads every byte of the journal and of the filed segments, and sees that every stream has all of its
+/// messages and that forks and sources know of each other. Changes nothing unless told to.
+///
+/// Exit status: 0 if nothing is wrong, 1 with findings (repaired or not), 2 if it could not look.
+///
+/// --repair first copies the damaged files to DIR/quarantine, as they are. Then it writes them anew from
+/// what is intact: the whole journal becomes one filed segment, and damaged filed segments lose their
+/// damaged blocks. Other streams are as they were. A stream that has lost something keeps what lies
+/// before its first gap, but is marked: the server answers 500 `storage_corrupt` for it, until you
+/// choose what is to become of it, at once or in a second run:
+///
+///   --repair --truncate-damaged   serve it up to its first gap
+///   --repair --drop-damaged       drop it, name and all
+///
+/// A fork whose inherited part is lost has no beginning to serve; it stays marked until it is dropped.
+/// Where a part is unreadable as a whole, such as the footer of a filed segment, nothing tells which
+/// streams had their last records there, or all of them; the report says so.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Check {
+    /// The directory of the log
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+
+    /// Repair what is damaged; damaged files are kept in DIR/quarantine
+    #[arg(long)]
+    pub(crate) repair: bool,
+
+    /// Serve streams that have lost something, up to the first gap
+    #[arg(long, requires = "repair", conflicts_with = "drop_damaged")]
+    pub(crate) truncate_damaged: bool,
+
+    /// Drop streams that have lost something
+    #[arg(long, requires = "repair")]
+    pub(crate) drop_damaged: bool,
+}
+
+/// Write the streams of a log as lines of JSON
+///
+/// Everything is in them: messages (base64), producers, TTL, closure, forks. The last line has a checksum,
+/// so a file that was cut is noticed. A log that is damaged is not exported: see `check`.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Export {
+    /// The directory of the log
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+
+    /// Only streams whose names begin so, and the sources whose data their forks inherit
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+
+    /// Where to write; - is standard output
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+}
+
+/// Make a log from an export
+///
+/// All of it or nothing: the log is written to DIR.importing, checked, and then renamed to DIR. A file
+/// that was cut or damaged, or that a newer version wrote, is refused.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Import {
+    /// What `export` wrote; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The directory of the log; it must not be there, or be empty
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+
+    /// Move a log that is in DIR to DIR.replaced-1 (or -2, ...) instead of refusing
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// What the server is to be.
@@ -35,7 +133,7 @@ pub(crate) struct Serve {
     pub(crate) listen: SocketAddr,
 
     /// What keeps the streams
-    #[arg(long, env = "STREAMKEEPER_STORAGE", default_value = "memory", help_heading = "Storage")]
+    #[arg(long, env = "STREAMKEEPER_STORAGE", default_value = "log", help_heading = "Storage")]
     pub(crate) storage: StorageKind,
 
     /// Where the log storage keeps its files

@@ -9,6 +9,7 @@ mod read;
 mod slot;
 
 pub use self::open::OpenReport;
+pub(crate) use self::open::{FORMAT, LOCK, check_format};
 
 use std::collections::BTreeMap;
 use std::io;

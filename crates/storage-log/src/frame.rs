@@ -225,6 +225,7 @@ mod tests {
                 source_id: id,
                 anchor: Offset::new(anchor),
                 sub_offset,
+                earliest: sub_offset / 2,
                 lineage: lineage.into_iter().map(|(id, until)| Ancestor { id, until }).collect(),
             }
         })

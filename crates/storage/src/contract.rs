@@ -344,6 +344,7 @@ pub async fn a_fork_holds_its_own_data_from_its_point_on(storage: &impl Storage)
         source_id: source.id,
         anchor: Offset::ZERO,
         sub_offset: 3,
+        earliest: 0,
         lineage: lineage.into(),
     };
     let record = fork.creation(Some(origin), Some(batch("XY")));

@@ -20,6 +20,7 @@ use streamkeeper_supervisor::{
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::handle::{CallError, Handle};
 pub(crate) use self::registry::{Registry, StreamKey};
@@ -189,17 +190,19 @@ async fn start_stream(
     }
     let nothing = Recent::new(context.limits.recent_bytes_per_stream);
     let (sender, views) = watch::channel(View::of(None, &nothing));
+    let ended = CancellationToken::new();
     let arguments = Arguments {
         context: context.clone(),
         key: key.clone(),
         state,
         views: sender,
         touch: touch.clone(),
+        ended: ended.clone(),
         may_be_absent,
     };
     let (actor, _) = Stream::spawn_linked(None, Stream, arguments, supervisor).await?;
     let cell = actor.get_cell();
-    let handle = Handle::new(actor, views, touch, context.limits.pending_bytes_per_stream);
+    let handle = Handle::new(actor, views, touch, ended, context.limits.pending_bytes_per_stream);
     context.registry.running(&key, Arc::new(handle));
     Ok(cell)
 }

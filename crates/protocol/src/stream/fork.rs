@@ -25,6 +25,8 @@ pub struct Origin {
     pub anchor: Offset,
     /// How much it inherits past the anchor: bytes, or messages of a JSON stream.
     pub sub_offset: u64,
+    /// The position of the earliest message that the source had kept.
+    pub earliest: u64,
     /// Whose data it reads through, in order, so that a read never walks the chain of forks.
     pub lineage: Arc<[Ancestor]>,
 }
@@ -125,6 +127,7 @@ pub fn decide_fork(
         source_id: source.id,
         anchor,
         sub_offset: fork.sub_offset,
+        earliest: source.earliest,
         lineage: lineage(source, point),
     };
     let record = Record::ForkAdded { fork: fork.id };

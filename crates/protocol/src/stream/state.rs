@@ -100,7 +100,7 @@ impl StreamState {
             origin: origin.clone(),
             created_at: *at,
             touched_at: *at,
-            earliest: 0,
+            earliest: origin.as_ref().map_or(0, |origin| origin.earliest),
             tail: start + batch.as_ref().map_or(0, |batch| batch.size()),
             messages: batch.as_ref().map_or(0, |batch| batch.count()),
             closed: *closed,

@@ -119,6 +119,7 @@ pub(super) fn origin(w: &mut Writer<'_>, origin: &Origin) {
     w.id(origin.source_id);
     w.varint(origin.anchor.position());
     w.varint(origin.sub_offset);
+    w.varint(origin.earliest);
     w.varint(origin.lineage.len() as u64);
     for ancestor in origin.lineage.iter() {
         w.id(ancestor.id);
@@ -131,10 +132,11 @@ pub(super) fn read_origin(r: &mut Reader<'_>) -> Result<Origin, Malformed> {
     let source_id = r.id()?;
     let anchor = Offset::new(r.varint()?);
     let sub_offset = r.varint()?;
+    let earliest = r.varint()?;
     let count = r.count()?;
     let lineage = (0..count).map(|_| Ok(Ancestor { id: r.id()?, until: r.varint()? }));
     let lineage: Vec<Ancestor> = lineage.collect::<Result<_, Malformed>>()?;
-    Ok(Origin { source, source_id, anchor, sub_offset, lineage: lineage.into() })
+    Ok(Origin { source, source_id, anchor, sub_offset, earliest, lineage: lineage.into() })
 }
 
 pub(crate) fn read_name(r: &mut Reader<'_>) -> Result<StreamName, Malformed> {

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ractor::ActorRef;
 use streamkeeper_protocol::Timestamp;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::stream::message::{Message, Permits};
 use super::touch::Touch;
@@ -19,6 +21,7 @@ pub(crate) struct Handle {
     actor: ActorRef<Message>,
     views: watch::Receiver<Arc<View>>,
     touch: Arc<Touch>,
+    ended: CancellationToken,
     pending: Arc<Semaphore>,
     retired: AtomicBool,
 }
@@ -37,10 +40,11 @@ impl Handle {
         actor: ActorRef<Message>,
         views: watch::Receiver<Arc<View>>,
         touch: Arc<Touch>,
+        ended: CancellationToken,
         pending_bytes: usize,
     ) -> Self {
         let pending = Arc::new(Semaphore::new(pending_bytes));
-        Self { actor, views, touch, pending, retired: AtomicBool::new(false) }
+        Self { actor, views, touch, ended, pending, retired: AtomicBool::new(false) }
     }
 
     /// Adds the stream's own permit to the system's.
@@ -54,13 +58,21 @@ impl Handle {
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Message,
     ) -> Result<T, CallError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         if !self.cast(request(reply)) {
             return Err(CallError::NotDelivered);
         }
-        answer.await.map_err(|_| match self.retired.load(Ordering::Acquire) {
-            true => CallError::NotDelivered,
-            false => CallError::OutcomeUnknown,
+        let answer = tokio::select! {
+            biased;
+            answer = &mut answer => answer.map_err(|_| TryRecvError::Closed),
+            () = self.ended.cancelled() => answer.try_recv(),
+        };
+        answer.map_err(|error| match error {
+            // A message that is sent just when a tokio channel loses its receiver is neither received nor
+            // dropped while a sender lives, and this handle is one: nobody has looked at it.
+            TryRecvError::Empty => CallError::NotDelivered,
+            TryRecvError::Closed if self.retired.load(Ordering::Acquire) => CallError::NotDelivered,
+            TryRecvError::Closed => CallError::OutcomeUnknown,
         })
     }
 

@@ -17,6 +17,7 @@ use streamkeeper_storage::{Chunk, Entry, StorageError};
 use streamkeeper_supervisor::ChildFailure;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::message::{Follow, Message};
 use self::pipeline::{Answer, Effect, Pipeline};
@@ -38,6 +39,8 @@ pub(crate) struct Arguments {
     pub(crate) state: Option<StreamState>,
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) touch: Arc<Touch>,
+    /// Tells callers of the actor's end.
+    pub(crate) ended: CancellationToken,
     /// Whether the actor was asked to create the stream, so that there need not be one.
     pub(crate) may_be_absent: bool,
 }
@@ -66,6 +69,8 @@ pub(crate) struct State {
     reloading: bool,
     /// The stream is gone and the registry has forgotten this actor: it only empties its mailbox.
     retired: bool,
+    /// Dropped last, when every reply that was in the actor's hands is answered or dropped.
+    _ended: DropGuard,
 }
 
 impl Actor for Stream {
@@ -78,7 +83,7 @@ impl Actor for Stream {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { context, key, state, views, touch, may_be_absent } = arguments;
+        let Arguments { context, key, state, views, touch, ended, may_be_absent } = arguments;
         let mut state = State {
             recent: Recent::new(context.limits.recent_bytes_per_stream),
             context,
@@ -94,6 +99,7 @@ impl Actor for Stream {
             late: mpsc::unbounded_channel(),
             reloading: false,
             retired: false,
+            _ended: ended.drop_guard(),
         };
         state.recover();
         state.see_whether_there_is_a_stream(may_be_absent);
