@@ -22,14 +22,15 @@ impl World {
     pub(super) fn check_states(&mut self) {
         let Some(observed) = self.observe() else { return };
         let mut states = self.model.states.clone();
-        let mut found = 0;
-        while states.live != observed {
-            let Some(next) = self.unacked.get(found) else {
-                panic!("{}", self.difference(&observed));
-            };
+        let mut found = (states.live == observed).then_some(0);
+        for (index, next) in self.unacked.iter().enumerate() {
             assert_eq!(states.apply(next), Ok(()), "what is in flight is valid");
-            found += 1;
+            // The last that fits: lives that began and ended in flight are to be known, too.
+            if states.live == observed {
+                found = Some(index + 1);
+            }
         }
+        let Some(found) = found else { panic!("{}", self.difference(&observed)) };
         self.note(|| format!("  found {found} of those in flight"));
         self.stats.adopted += found as u64;
         for entry in std::mem::take(&mut self.unacked).iter().take(found) {

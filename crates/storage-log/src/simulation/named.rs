@@ -256,6 +256,32 @@ fn a_damaged_stream_can_end() {
     assert_eq!(engine.list("", None, 9), [name("b")]);
 }
 
+/// The length of a damaged record was trusted (seed 2056019): where it pointed to another record, all in
+/// between were skipped.
+#[test]
+fn records_behind_a_damaged_length_are_found() {
+    for size in 1..140 {
+        let mut world = World::new(1);
+        world.open_and_check();
+        world.batch(|b| b.create("a", 10).create("b", size).create("c", 10));
+        world.batch(|b| b.append("c", 10));
+        world.end(End::Kill);
+        let segment = journal::path(&dir().join("journal"), 0);
+        let mut bytes = world.env.read_file(&segment).expect("a segment");
+        let mark = 64 + 10;
+        bytes[mark] |= 64;
+        bytes[mark] ^= 128;
+        world.env.write_file(&segment, &bytes).expect("it is written");
+        world.rotten = true;
+        world.open().expect("it opens");
+        let engine = world.engine.as_ref().expect("it is open");
+        for innocent in ["b", "c"].map(name) {
+            let state = engine.load(&innocent).expect("it is served");
+            assert_eq!(state.as_ref(), world.model.states.live.get(&innocent), "size {size}");
+        }
+    }
+}
+
 fn read(world: &World, id: StreamId, until: u64) -> Result<(), StorageError> {
     let engine = world.engine.as_ref().expect("it is open");
     engine.read(Range { id, from: 0, until, max_bytes: u64::MAX }).map(|_| ())

@@ -145,7 +145,7 @@ fn exhaust(what: &str, script: fn(&mut World)) {
                     let (met, survived) = cut.run(what, script);
                     stats += met;
                     // The other disks see what recovers at once, and what does at some other call.
-                    if survived && again > 0 || again > 0 && disk > 0 {
+                    if again > 0 && (survived || disk > 0) {
                         break;
                     }
                     again += if disk > 0 { 1 + at % 12 } else { 1 };
