@@ -48,11 +48,11 @@ pub(crate) enum Command {
 ///
 /// Exit status: 0 if nothing is wrong, 1 with findings (repaired or not), 2 if it could not look.
 ///
-/// --repair first copies the damaged files to DIR/quarantine, as they are. Then it writes them anew from
-/// what is intact: the whole journal becomes one filed segment, and damaged filed segments lose their
-/// damaged blocks. Other streams are as they were. A stream that has lost something keeps what lies
-/// before its first gap, but is marked: the server answers 500 `storage_corrupt` for it, until you
-/// choose what is to become of it, at once or in a second run:
+/// --repair first copies the damaged files to DIR/quarantine, as they are. Then it writes them anew
+/// from what is intact: the whole journal becomes one filed segment, and damaged filed segments lose
+/// their damaged blocks. Other streams are as they were. A stream that has lost something keeps what
+/// lies before its first gap, but is marked: the server answers 500 `storage_corrupt` for it, until
+/// you choose what is to become of it, at once or in a second run:
 ///
 ///   --repair --truncate-damaged   serve it up to its first gap
 ///   --repair --drop-damaged       drop it, name and all
@@ -82,8 +82,8 @@ pub(crate) struct Check {
 
 /// Write the streams of a log as lines of JSON
 ///
-/// Everything is in them: messages (base64), producers, TTL, closure, forks. The last line has a checksum,
-/// so a file that was cut is noticed. A log that is damaged is not exported: see `check`.
+/// Everything is in them: messages (base64), producers, TTL, closure, forks. The last line has a
+/// checksum, so a file that was cut is noticed. A log that is damaged is not exported: see `check`.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Export {

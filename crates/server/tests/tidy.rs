@@ -20,6 +20,8 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         "server",
         &["streamkeeper", "streamkeeper-http", "streamkeeper-storage", "streamkeeper-storage-*"],
     ),
+    // Measures the binary from outside.
+    ("bench", &["streamkeeper-conformance"]),
 ];
 
 /// Which crates of others a crate must not depend on.

@@ -65,6 +65,14 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// A test that fails leaves no server behind.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 fn tool(arguments: &[&str], dir: &Path) -> Output {
     Command::new(BINARY).current_dir(dir).args(arguments).output().expect("the tool runs")
 }
@@ -90,8 +98,10 @@ fn write_streams(server: &Server) {
     server.expect(201, "PUT", "json", &[json, ("Stream-TTL", "3600")], "");
     server.expect(204, "POST", "json", &[json, ("Stream-Seq", "1")], "[{\"x\":1},2]");
     server.expect(201, "PUT", "closed", &[text, ("Stream-Closed", "true")], "the end");
-    let fork =
-        [("Stream-Forked-From", "a"), ("Stream-Fork-Offset", "0000000000000000_0000000000000006")];
+    let fork = [
+        ("Stream-Forked-From", "/v1/stream/a"),
+        ("Stream-Fork-Offset", "0000000000000000_0000000000000006"),
+    ];
     server.expect(201, "PUT", "forks/f", &fork, "");
     server.expect(204, "POST", "forks/f", &[text], "other");
 }
@@ -152,22 +162,38 @@ fn damage_is_found_repaired_and_served_as_corrupt_until_somebody_chooses() {
     server.stop();
     let journal = home.join("data/journal/0000000000000000.journal");
     let mut bytes = fs::read(&journal).expect("the journal");
-    let at = bytes.windows(7).position(|window| window == b"the end").expect("the message");
-    bytes[at] ^= 1;
+    let message = b"{\"x\":1}";
+    let at = bytes.windows(7).position(|window| window == message).expect("the message");
+    bytes[at + 5] ^= 1;
     fs::write(&journal, bytes).expect("damage");
 
     let found = tool(&["check", "data"], home);
     assert_eq!(found.status.code(), Some(1));
-    assert!(said(&found).contains("journal/0000000000000000.journal, byte "), "{}", said(&found));
+    let finding = "journal/0000000000000000.journal, byte ";
+    assert!(said(&found).contains(finding), "{}", said(&found));
+    assert!(said(&found).contains("stream `json`: a record is damaged"), "{}", said(&found));
+    assert!(!tool(&["export", "data"], home).status.success());
     let repaired = tool(&["check", "data", "--repair"], home);
     assert!(said(&repaired).contains("kept as it was: quarantine/"), "{}", said(&repaired));
     let server = Server::start(&home.join("data"));
-    for at in [0, 1, 3] {
+    for at in [0, 2, 3] {
         assert_eq!(server.read(NAMES[at]), before[at]);
     }
-    assert!(!server.read("closed").contains("the end"));
+    let corrupt = server.read("json");
+    assert!(
+        corrupt.starts_with("HTTP/1.1 500") && corrupt.contains("storage_corrupt"),
+        "{corrupt}"
+    );
     server.stop();
+
+    assert_eq!(tool(&["check", "data"], home).status.code(), Some(1));
+    let truncated = tool(&["check", "data", "--repair", "--truncate-damaged"], home);
+    assert!(said(&truncated).contains("truncated: stream `json`"), "{}", said(&truncated));
     succeeds(&["check", "data"], home);
+    let server = Server::start(&home.join("data"));
+    let kept = server.read("json");
+    assert!(kept.starts_with("HTTP/1.1 200") && kept.ends_with("[]"), "{kept}");
+    server.stop();
 }
 
 #[test]

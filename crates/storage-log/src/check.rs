@@ -20,6 +20,7 @@ mod coverage;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod fold;
+mod journal_segment;
 mod mark;
 mod repair;
 mod report;

@@ -4,6 +4,7 @@
 //! checked and opened; only then is it renamed to the directory. Whatever goes wrong before leaves
 //! nothing behind, and the directory as it was.
 
+mod json;
 mod line;
 mod stage;
 #[cfg(test)]

@@ -5,19 +5,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::{Chunk, StorageError};
 
 use super::fold::{Fold, Place, Stream};
+use super::journal_segment;
 use super::report::Finding;
 use super::segment::{self, Block};
 use crate::OpenError;
 use crate::engine::{FORMAT, LOCK, check_format};
-use crate::env::{Env, File, LockGuard};
+use crate::env::{Env, LockGuard};
 use crate::filed::{Cover, FiledReader};
-use crate::frame::{self, Frame, HEADER_BYTES, Salt};
-use crate::journal::{self, Opened, SEGMENT_HEADER_BYTES, Scan, Segment};
+use crate::frame::Salt;
+use crate::journal::{self, Opened, Scan, Segment};
 
 /// How much of a run is in memory at once.
 const READ_BYTES: u64 = 1 << 20;
@@ -206,7 +206,7 @@ impl Catalog {
                 self.notes.push(format!("{file} was being created in a crash; it is empty"));
                 continue;
             }
-            let (segment, damage) = open_journal(*number, file, opened)?;
+            let (segment, damage) = journal_segment::open(*number, file, opened)?;
             let scan =
                 segment.as_ref().map(|segment| journal::scan(segment, sealed)).transpose()?;
             let mut damaged = damage.is_some();
@@ -279,25 +279,7 @@ impl Catalog {
             Place::Journal { number, offset, length, .. } => {
                 let journal = self.journals.get(number);
                 let journal = journal.ok_or_else(|| corrupt("a file is missing"))?;
-                let Segment { salt, file, .. } = &journal.segment;
-                let mut bytes = vec![0; *length as usize];
-                journal::read_full(&**file, &mut bytes, *offset)
-                    .map_err(|error| StorageError::Unavailable(error.to_string()))?;
-                let bytes = Bytes::from(bytes);
-                let header = bytes.get(..HEADER_BYTES).and_then(|header| header.try_into().ok());
-                let header = header.ok_or_else(|| corrupt("a record has changed"))?;
-                let body = bytes.slice(HEADER_BYTES..);
-                if !frame::is_intact(header, &body, salt.at(*offset)) {
-                    return Err(corrupt("a record has changed"));
-                }
-                match frame::decode(&body) {
-                    Ok(Frame::Record(record)) => {
-                        let position = record.position;
-                        let batch = record.record.batch().cloned();
-                        Ok(batch.map(|batch| Chunk { position, batch }).into_iter().collect())
-                    }
-                    _ => Err(corrupt("a record has changed")),
-                }
+                journal_segment::read_record(&journal.segment, *offset, *length)
             }
         }
     }
@@ -305,44 +287,6 @@ impl Catalog {
     pub(crate) fn stream(&self, id: StreamId) -> Option<&Stream> {
         self.fold.streams.get(&id)
     }
-}
-
-/// A segment, and what is wrong with its header. If both copies of the header are damaged, its salt may
-/// still be right: it is if the first frame checks with it.
-fn open_journal(
-    number: u64,
-    file: Arc<dyn File>,
-    opened: Opened,
-) -> io::Result<(Option<Segment>, Option<&'static str>)> {
-    let mut header = [0; SEGMENT_HEADER_BYTES as usize];
-    journal::read_full(&*file, &mut header, 0)?;
-    let (first, second) = header.split_at(header.len() / 2);
-    if let Opened::Segment(segment) = opened {
-        let damage = (first != second).then_some("one of the two copies of the header is damaged");
-        return Ok((Some(segment), damage));
-    }
-    for copy in [first, second] {
-        let salt = copy[16..24].try_into().unwrap_or_default();
-        let salt = Salt(u64::from_le_bytes(salt));
-        let segment = Segment { number, salt, file: file.clone() };
-        if begins_intact(&segment)? {
-            return Ok((Some(segment), Some("the header is damaged; its frames are not")));
-        }
-    }
-    Ok((None, Some("the header is damaged, and so nothing of the segment can be checked")))
-}
-
-fn begins_intact(segment: &Segment) -> io::Result<bool> {
-    let mut header = [0; HEADER_BYTES];
-    journal::read_full(&*segment.file, &mut header, SEGMENT_HEADER_BYTES)?;
-    let Some(length) = frame::body_length(header) else { return Ok(false) };
-    let begin = SEGMENT_HEADER_BYTES + HEADER_BYTES as u64;
-    if begin + length as u64 > segment.file.len()? {
-        return Ok(false);
-    }
-    let mut body = vec![0; length];
-    journal::read_full(&*segment.file, &mut body, begin)?;
-    Ok(frame::is_intact(header, &body, segment.salt.at(SEGMENT_HEADER_BYTES)))
 }
 
 /// The file of a filed segment, from the directory of the log on.

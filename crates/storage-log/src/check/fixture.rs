@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use streamkeeper_protocol::stream::{
     Ancestor, Config, Expiry, Origin, Record, StreamId, StreamState,
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{CheckReport, Repair, check};
+use crate::env::{Env, RealEnv};
 use crate::{LogOptions, LogStorage};
 
 /// A log in a directory that goes with it.
@@ -253,7 +255,12 @@ pub(crate) fn flip(file: &Path, at: usize) {
 
 /// What every stream of a log reads as.
 pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Content> {
-    let (log, _) = LogStorage::open(dir, options()).unwrap();
+    contents_in(Arc::new(RealEnv), dir)
+}
+
+/// [`contents`] on another file system.
+pub(crate) fn contents_in(env: Arc<dyn Env>, dir: &Path) -> BTreeMap<String, Content> {
+    let (log, _) = LogStorage::open_in(env, dir, options()).unwrap();
     let names = wait(log.list("", None, usize::MAX)).unwrap();
     let content = |name: &StreamName| -> Result<String, StorageError> {
         let state = wait(log.load(name))?.ok_or(StorageError::NotFound)?;

@@ -1,9 +1,12 @@
 //! Every kind of damage is found, and a repair leaves all other streams as they were.
 
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::fixture::{Fixture, flip};
-use super::{CheckReport, Repair, check};
+use super::fixture::{Fixture, contents_in, flip};
+use super::{CheckReport, Repair, check, check_in};
+use crate::env::{Env, SimEnv};
 use crate::{LogOptions, LogStorage, OpenError};
 
 /// Two streams that take turns, in the journal. Still open, for opening it again would file them.
@@ -239,7 +242,7 @@ fn every_changed_bit_is_found_and_none_goes_unnoticed_by_readers() {
         let length = intact.len();
         // The last batch of the journal cannot be told from one that a crash cut short.
         let end = if filed { length } else { length - 100 };
-        for at in (0..end).step_by(3) {
+        for at in (0..end).step_by(5) {
             let copy = log.sibling(&format!("copy-{at}"));
             let _ = fs::remove_dir_all(&copy);
             copy_dir(&log.path(), &copy);
@@ -265,7 +268,48 @@ fn every_changed_bit_is_found_and_none_goes_unnoticed_by_readers() {
     }
 }
 
-fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
+/// The power goes at every call of a repair; a second one finishes it, and loses nothing more.
+#[test]
+fn a_repair_that_is_cut_short_is_done_again() {
+    let mut log = two();
+    log.create("c", 3, &["c-first"]).append("c", &["c-second"]).file();
+    log.create("d", 4, &["d-first"]).append("d", &["d-second"]);
+    log.append("c", &["c-third"]).append("b", &["b-fourth"]).append("c", &["c-fourth"]);
+    log.append("d", &["d-third"]).close();
+    log.damage("filed", "a-second").damage("journal", "c-third");
+    let dir = Path::new("/log");
+    let mut last = None;
+    for nth in 1.. {
+        let disk = SimEnv::new(nth);
+        for folder in ["", "journal", "filed"] {
+            for file in log.files(folder).into_iter().filter(|file| file.is_file()) {
+                let name = dir.join(folder).join(file.file_name().unwrap());
+                disk.write_file(&name, &fs::read(&file).unwrap()).unwrap();
+            }
+        }
+        let env: Arc<dyn Env> = Arc::new(disk.clone());
+        disk.crash_at(nth);
+        let repaired = check_in(env.clone(), dir, Repair::Truncate, &mut |_, _| {});
+        let whole = !disk.is_down();
+        assert_eq!(repaired.is_ok(), whole, "call {nth}: {repaired:?}");
+        disk.crash();
+        let again = check_in(env.clone(), dir, Repair::Truncate, &mut |_, _| {}).unwrap();
+        assert!(!whole || again.is_clean(), "call {nth}: {again:#?}");
+        let clean = check_in(env.clone(), dir, Repair::Nothing, &mut |_, _| {}).unwrap();
+        assert!(clean.is_clean(), "call {nth}: {clean:#?}");
+        let after = contents_in(env, dir);
+        let ends = |name: &str, end: &str| after[name].as_ref().unwrap().ends_with(end);
+        assert!(after["a"].is_ok() && ends("c", "c-firstc-second"), "call {nth}: {after:?}");
+        assert!(ends("b", "b-thirdb-fourth") && ends("d", "d-firstd-secondd-third"), "call {nth}");
+        assert!(last.replace(after.clone()).is_none_or(|last| last == after), "call {nth}");
+        if whole {
+            assert!(nth > 10, "only {nth} calls");
+            return;
+        }
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -12,8 +12,8 @@ use streamkeeper_protocol::{
 use streamkeeper_storage::Chunk;
 use uuid::Uuid;
 
+use super::json::{self, Value};
 use crate::export::base64;
-use crate::export::json::{self, Value};
 
 /// One line.
 pub(super) enum Line {

