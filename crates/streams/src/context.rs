@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Builder;
 
-use crate::limits::{Limits, Permit};
+use crate::limits::{self, Limits, Permit};
 use crate::stream_supervisor::{Registry, StreamKey};
 use crate::{Clock, Unavailable};
 
@@ -51,7 +51,7 @@ impl Context {
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),
-            pending: Arc::new(Semaphore::new(limits.pending_bytes)),
+            pending: limits::pool(limits.pending_bytes),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
         })
     }

@@ -61,6 +61,11 @@ impl Permit {
     }
 }
 
+/// A pool of so many bytes.
+pub(crate) fn pool(bytes: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)))
+}
+
 fn acquire(pool: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Unavailable> {
     let bytes = u32::try_from(bytes).map_err(|_| Unavailable::Overloaded)?;
     pool.clone().try_acquire_many_owned(bytes).map_err(|_| Unavailable::Overloaded)
@@ -69,6 +74,11 @@ fn acquire(pool: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_may_be_none() {
+        assert!(Permit::take(&pool(usize::MAX), 1 << 20).is_ok());
+    }
 
     #[test]
     fn permits_are_bounded_by_bytes_and_by_number_and_given_back() {

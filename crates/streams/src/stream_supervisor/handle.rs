@@ -13,7 +13,7 @@ use super::stream::message::{Message, Permits};
 use super::touch::Touch;
 use super::view::{Live, View};
 use crate::Unavailable;
-use crate::limits::Permit;
+use crate::limits::{self, Permit};
 
 /// One incarnation of a stream's actor.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Handle {
         ended: CancellationToken,
         pending_bytes: usize,
     ) -> Self {
-        let pending = Arc::new(Semaphore::new(pending_bytes));
+        let pending = limits::pool(pending_bytes);
         Self { actor, views, touch, ended, pending, retired: AtomicBool::new(false) }
     }
 

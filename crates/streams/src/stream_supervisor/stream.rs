@@ -322,8 +322,8 @@ impl State {
             Ok(state) if self.pipeline.is_empty() => {
                 self.pending = state;
                 self.reloading = false;
-                self.arm();
-                Ok(())
+                // The timer may have fired meanwhile.
+                self.expire()
             }
             Ok(_) => Err(ChildFailure::new("storage told a state before an outcome").into()),
             Err(error) => self.crash(error),
