@@ -23,6 +23,12 @@ pub(crate) const PRODUCER_RECEIVED_SEQ: HeaderName =
     HeaderName::from_static(name::PRODUCER_RECEIVED_SEQ);
 pub(crate) const STREAM_SSE_DATA_ENCODING: HeaderName =
     HeaderName::from_static(name::STREAM_SSE_DATA_ENCODING);
+pub(crate) const STREAM_RETENTION_MAX_AGE: HeaderName =
+    HeaderName::from_static(name::STREAM_RETENTION_MAX_AGE);
+pub(crate) const STREAM_RETENTION_MAX_MESSAGES: HeaderName =
+    HeaderName::from_static(name::STREAM_RETENTION_MAX_MESSAGES);
+pub(crate) const STREAM_RETENTION_MAX_BYTES: HeaderName =
+    HeaderName::from_static(name::STREAM_RETENTION_MAX_BYTES);
 pub(crate) const STREAM_EARLIEST_OFFSET: HeaderName =
     HeaderName::from_static(name::STREAM_EARLIEST_OFFSET);
 

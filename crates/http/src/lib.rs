@@ -30,6 +30,7 @@ mod problem;
 mod put;
 mod query;
 mod response;
+mod retention;
 mod segments;
 mod sse;
 mod target;

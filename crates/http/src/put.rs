@@ -10,7 +10,7 @@ use streamkeeper_protocol::{SubOffset, Ttl, header as protocol};
 use crate::body::ReadBody;
 use crate::post::{content_type, is_closed};
 use crate::target::Target;
-use crate::{Api, Problem, header, response};
+use crate::{Api, Problem, header, response, retention};
 
 pub(crate) async fn handle(
     api: &Api,
@@ -22,6 +22,7 @@ pub(crate) async fn handle(
     let request = CreateRequest {
         content_type: content_type(headers)?,
         expiry: expiry(headers)?,
+        retention: retention::requested(headers)?,
         closed: is_closed(headers),
         body: bytes,
         fork: fork(target, headers)?,

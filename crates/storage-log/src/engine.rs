@@ -94,13 +94,19 @@ impl Engine {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Vec<StreamName> {
-        let names = self.names.iter().map(|entry| entry.key().clone());
-        let names = names.filter(|name| name.as_str().starts_with(prefix));
-        let mut names: Vec<_> =
-            names.filter(|name| after.is_none_or(|after| name > after)).collect();
-        names.sort_unstable();
-        names.truncate(limit);
-        names
+        let names = self.names.iter().filter(|entry| entry.key().as_str().starts_with(prefix));
+        let names = names.filter(|entry| after.is_none_or(|after| entry.key() > after));
+        first(names.map(|entry| entry.key().clone()).collect(), limit)
+    }
+
+    /// The names, after `after`, of the streams that time alone can change; sorted.
+    pub(crate) fn scheduled(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamName> {
+        let names = self.names.iter();
+        let names = names.filter(|entry| after.is_none_or(|after| entry.key() > after));
+        let names: Vec<_> = names.map(|entry| (entry.key().clone(), *entry.value())).collect();
+        let scheduled = |id| self.slot(id).is_some_and(|slot| slot.lock().is_scheduled());
+        let names = names.into_iter().filter(|(_, id)| scheduled(*id)).map(|(name, _)| name);
+        first(names.collect(), limit)
     }
 
     /// Fails once a write or a sync has failed: what is on disk is not known any more, and a second
@@ -139,4 +145,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// The first names, sorted, at most `limit`.
+fn first(mut names: Vec<StreamName>, limit: usize) -> Vec<StreamName> {
+    if names.len() > limit && limit > 0 {
+        names.select_nth_unstable(limit - 1);
+    }
+    names.truncate(limit);
+    names.sort_unstable();
+    names
 }

@@ -180,6 +180,14 @@ impl Storage for LogStorage {
         Ok(self.engine.list(prefix, after, limit))
     }
 
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        Ok(self.engine.scheduled(after, limit))
+    }
+
     fn health(&self) -> Result<(), StorageError> {
         if self.threads.lock().iter().any(JoinHandle::is_finished) {
             return Err(StorageError::Unavailable("a thread of the log has ended".into()));

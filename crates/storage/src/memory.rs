@@ -112,7 +112,7 @@ impl Stream {
             self.log.push(Chunk { position, batch: batch.clone() });
         }
         match &self.state {
-            Some(state) => self.log.truncate_before(state.earliest),
+            Some(state) => self.log.truncate_before(state.kept()),
             None => self.log.truncate_before(u64::MAX),
         }
     }

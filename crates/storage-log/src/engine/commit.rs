@@ -297,8 +297,9 @@ impl Engine {
         if let Some(reference) = reference(frame, segment, offset, length) {
             slot.journal.push(reference);
         }
-        if let Record::Truncated { before } = frame.record {
-            self.count_dead(&slot.truncate_before(before));
+        if matches!(frame.record, Record::Truncated { .. } | Record::ForkReleased { .. }) {
+            let kept = slot.state().map_or(0, |state| state.kept());
+            self.count_dead(&slot.truncate_before(kept));
         }
     }
 }

@@ -54,12 +54,12 @@ impl Engine {
                 writer.tombstone(*id);
                 continue;
             };
-            let (name, state, earliest) = {
+            let (name, state, kept) = {
                 let mut slot = slot.lock();
-                let earliest = slot.state().map_or(0, |state| state.earliest);
-                (slot.name.clone(), slot.freeze().to_vec(), earliest)
+                let kept = slot.state().map_or(0, |state| state.kept());
+                (slot.name.clone(), slot.freeze().to_vec(), kept)
             };
-            for chunk in chunks.iter().filter(|chunk| chunk.end() > earliest) {
+            for chunk in chunks.iter().filter(|chunk| chunk.end() > kept) {
                 writer.add(chunk)?;
             }
             installed.push((*id, writer.end_stream(*id, &name, &state)?));

@@ -117,12 +117,12 @@ impl Engine {
                 continue;
             };
             let mut slot = slot.lock();
-            let earliest = slot.state().map_or(0, |state| state.earliest);
+            let kept = slot.state().map_or(0, |state| state.kept());
             let at = slot.filed.iter().position(|(at, _)| covers.contains(at)).unwrap_or(0);
             slot.filed.retain(|(at, _)| !covers.contains(at));
             let at = at.min(slot.filed.len());
-            let kept = runs.into_iter().filter(|run| run.end > earliest).map(|run| (merged, run));
-            slot.filed.splice(at..at, kept);
+            let runs = runs.into_iter().filter(|run| run.end > kept).map(|run| (merged, run));
+            slot.filed.splice(at..at, runs);
         }
         let mut filed = self.filed.write();
         for cover in covers {

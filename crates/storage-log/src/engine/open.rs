@@ -343,9 +343,10 @@ impl Recovery {
             return;
         }
         state.apply(&frame.record);
+        let kept = state.kept();
         slot.journal.extend(reference(frame, number, offset, length));
-        if let Record::Truncated { before } = frame.record {
-            slot.truncate_before(before);
+        if matches!(frame.record, Record::Truncated { .. } | Record::ForkReleased { .. }) {
+            slot.truncate_before(kept);
         }
     }
 

@@ -82,6 +82,14 @@ impl Slot {
         }
     }
 
+    /// Whether time alone can change the stream.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        match &self.state {
+            State::Cold(bytes) => codec::is_scheduled(bytes),
+            State::Hot(state) => state.is_scheduled(),
+        }
+    }
+
     /// Drops what lies wholly before a position; returns the runs that are dropped.
     pub(crate) fn truncate_before(&mut self, position: u64) -> Vec<(Cover, Run)> {
         let kept = self.journal.partition_point(|record| record.end <= position);

@@ -33,6 +33,7 @@ impl Streamkeeper {
             id: live.id,
             content_type: live.config.content_type.clone(),
             expiry: live.config.expiry,
+            retention: live.config.retention,
             earliest_offset: Offset::new(live.earliest),
             next_offset: Offset::new(live.tail),
             closed: live.closed,

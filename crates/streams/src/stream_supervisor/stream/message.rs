@@ -25,7 +25,7 @@ pub(crate) enum Message {
     /// Delete the stream.
     Delete { reply: Reply<(), DeleteError> },
     /// Take a reference on this stream for a fork.
-    Fork { fork: Fork, reply: Reply<ForkGrant, ForkError> },
+    Fork { fork: Fork, reply: Reply<Box<ForkGrant>, ForkError> },
     /// Let go of a fork's reference.
     Release { fork: StreamId, reply: Reply<(), Unavailable> },
     /// Record the last use.

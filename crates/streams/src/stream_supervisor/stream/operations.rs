@@ -24,7 +24,7 @@ impl State {
         match decide_create(self.pending.as_ref(), create, now) {
             Ok(CreateDecision::Write(record)) => {
                 let answer = created_by(&record);
-                self.submit(record, Answer::Create { reply, answer, _permits: permits })
+                self.submit(*record, Answer::Create { reply, answer, _permits: permits })
             }
             Ok(CreateDecision::Exists) => {
                 let answer = self.pending.as_ref().map(exists).ok_or(CreateRejection::NotGranted);
@@ -100,10 +100,12 @@ impl State {
     pub(super) fn fork(
         &mut self,
         fork: &Fork,
-        reply: Reply<ForkGrant, ForkError>,
+        reply: Reply<Box<ForkGrant>, ForkError>,
     ) -> Result<(), ActorProcessingErr> {
         match decide_fork(self.pending.as_ref(), fork, self.context.clock.now()) {
-            Ok(grant) => self.submit(grant.record.clone(), Answer::Fork(reply, Ok(grant))),
+            Ok(grant) => {
+                self.submit(grant.record.clone(), Answer::Fork(reply, Ok(Box::new(grant))))
+            }
             Err(rejection) => {
                 self.pipeline.answer(Answer::Fork(reply, Err(rejection.into())));
                 self.expire()
