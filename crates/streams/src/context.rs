@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Builder;
 
+use crate::expiry_queue::Deadlines;
 use crate::limits::{self, Limits, Permit};
 use crate::stream_supervisor::{Registry, StreamKey};
 use crate::{Clock, Unavailable};
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) policy: Arc<dyn RestartPolicy>,
     pub(crate) limits: Limits,
     pub(crate) registry: Registry,
+    /// When dormant streams end.
+    pub(crate) deadlines: Deadlines,
     /// Cancelled when live readers are to end.
     pub(crate) closing: CancellationToken,
     /// The stream supervisor of the day: another one after it was restarted.
@@ -47,7 +50,8 @@ impl Context {
             clock,
             policy,
             limits,
-            registry: Registry::default(),
+            registry: Registry::new(limits.awake_streams),
+            deadlines: Deadlines::default(),
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),

@@ -9,7 +9,9 @@
 
 mod clock;
 mod context;
+mod dormancy;
 mod error;
+mod expiry_queue;
 mod limits;
 mod page;
 mod request;

@@ -23,6 +23,11 @@ pub struct Limits {
     /// Bytes of its latest messages that a live stream keeps at hand for readers at its tail.
     /// Default: 64 KiB.
     pub recent_bytes_per_stream: usize,
+    /// How long nobody must use a stream for it to give up its actor. Zero: it never does. Default: 60 s.
+    pub dormant_after: Duration,
+    /// How many streams have an actor at once, preferably: beyond that, those that are not in use at
+    /// the moment go dormant at once. Default: 10,000.
+    pub awake_streams: usize,
     /// How long a request waits for a stream that is being started again. Default: 5 s.
     pub restart_patience: Duration,
 }
@@ -33,6 +38,8 @@ impl Default for Limits {
             pending_bytes: 256 << 20,
             pending_bytes_per_stream: 64 << 20,
             recent_bytes_per_stream: 64 << 10,
+            dormant_after: Duration::from_secs(60),
+            awake_streams: 10_000,
             restart_patience: Duration::from_secs(5),
         }
     }

@@ -1,5 +1,6 @@
 //! The supervisor of the streams: starts a stream's actor on demand and keeps the registry true.
 
+mod census;
 mod handle;
 mod recent;
 mod registry;
@@ -30,7 +31,7 @@ pub(crate) use self::waiters::Waiter;
 use self::recent::Recent;
 use self::registry::Lookup;
 use self::stream::{Arguments, Stream};
-use self::touch::Touch;
+pub(crate) use self::touch::Touch;
 use crate::Unavailable;
 use crate::context::Context;
 
@@ -94,6 +95,18 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Sees to it that the stream has an actor, without waiting for it.
+    pub(crate) fn wake(self: &Arc<Self>, name: StreamName) {
+        let context = self.clone();
+        tokio::spawn(async move {
+            if let Err(OpenError::Unavailable(why)) = context.open(&name, Open::Existing).await {
+                tracing::debug!(%name, %why, "the stream cannot be woken now");
+            }
+        });
+    }
+}
+
 /// A claim on a vacant name, given up when dropped.
 struct Claim {
     context: Arc<Context>,
@@ -140,9 +153,10 @@ fn child_spec(
     open: Open,
 ) -> ChildSpec {
     let policy = UnlessGone(context.policy.clone());
+    // What readers noted survives a crash of the actor and its dormancy, recorded or not.
+    let known = loaded.as_ref().and_then(|state| context.deadlines.touch(&key.name, state.id));
+    let touch = known.unwrap_or_default();
     let first = Arc::new(Mutex::new(Some((loaded, open == Open::OrCreate))));
-    // What readers noted survives a crash of the actor, recorded or not.
-    let touch = Arc::new(Touch::default());
     ChildSpec::new(key.to_string(), policy, move |supervisor| {
         let (context, key) = (context.clone(), key.clone());
         let first = first.lock().take();
@@ -202,6 +216,8 @@ async fn start_stream(
     };
     let (actor, _) = Stream::spawn_linked(None, Stream, arguments, supervisor).await?;
     let cell = actor.get_cell();
+    // The actor has a timer of its own.
+    context.deadlines.forget(&key.name);
     let handle = Handle::new(actor, views, touch, ended, context.limits.pending_bytes_per_stream);
     context.registry.running(&key, Arc::new(handle));
     Ok(cell)

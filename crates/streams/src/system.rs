@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod live;
 mod read;
+mod recollect;
 
 use std::fmt;
 use std::sync::Arc;
@@ -97,6 +98,7 @@ impl Builder {
         let seed = self.seed.unwrap_or_else(rand::random);
         let context = Context::new(storage, self.clock, self.policy, self.limits, seed);
         let tree = tree::start(&context).await?;
+        tokio::spawn(context.clone().recollect());
         Ok(Streamkeeper { context, tree })
     }
 }

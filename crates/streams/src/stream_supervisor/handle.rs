@@ -1,7 +1,7 @@
 //! The way to a stream's actor. Never leaves the crate.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ractor::ActorRef;
 use streamkeeper_protocol::Timestamp;
@@ -24,6 +24,8 @@ pub(crate) struct Handle {
     ended: CancellationToken,
     pending: Arc<Semaphore>,
     retired: AtomicBool,
+    /// When somebody last looked the stream up, on the registry's clock.
+    used: AtomicU32,
 }
 
 /// Why a call was not answered.
@@ -44,7 +46,8 @@ impl Handle {
         pending_bytes: usize,
     ) -> Self {
         let pending = limits::pool(pending_bytes);
-        Self { actor, views, touch, ended, pending, retired: AtomicBool::new(false) }
+        let (retired, used) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { actor, views, touch, ended, pending, retired, used }
     }
 
     /// Adds the stream's own permit to the system's.
@@ -95,11 +98,24 @@ impl Handle {
         expired
     }
 
-    /// Notes a use of the stream, which moves its TTL.
-    pub(crate) fn touch(&self, live: &Live, now: Timestamp) {
-        if self.touch.note(now, live.config.expiry) {
-            self.cast(Message::Touch);
+    /// Notes a use of the stream, which moves its TTL; `false` if that is to be recorded, and the actor
+    /// has ended.
+    #[must_use]
+    pub(crate) fn touch(&self, live: &Live, now: Timestamp) -> bool {
+        !self.touch.note(now, live.config.expiry) || self.cast(Message::Touch)
+    }
+
+    /// Notes that somebody looked the stream up.
+    pub(super) fn use_at(&self, now: u32) {
+        // Most of the time it is noted already; a write would take the cache line from the others.
+        if self.used.load(Ordering::Relaxed) != now {
+            self.used.store(now, Ordering::Relaxed);
         }
+    }
+
+    /// When somebody last looked the stream up.
+    pub(super) fn used(&self) -> u32 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// From now on an unanswered message was never looked at.

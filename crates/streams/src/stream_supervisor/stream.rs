@@ -23,7 +23,7 @@ use self::message::{Follow, Message};
 use self::pipeline::{Answer, Effect, Pipeline};
 use super::StreamKey;
 use super::recent::Recent;
-use super::touch::{self, Touch};
+use super::touch::Touch;
 use super::view::View;
 use super::waiters::Waiters;
 use crate::context::Context;
@@ -114,6 +114,7 @@ impl Actor for Stream {
     ) -> Result<(), ActorProcessingErr> {
         if state.retired {
             // Dropping the reply tells the caller to look the stream up again.
+            state.pass_on(&message);
             return Ok(());
         }
         state.handle(message)?;
@@ -159,6 +160,10 @@ impl State {
             Message::Expire => self.expire(),
             Message::Committed(outcome) => self.committed(outcome),
             Message::Reloaded(state) => self.reloaded(state),
+            Message::Doze => {
+                self.doze();
+                Ok(())
+            }
             Message::Wait(waiter) => {
                 self.waiters.add(waiter, &self.views.borrow());
                 Ok(())
@@ -175,11 +180,8 @@ impl State {
     /// Takes up the stream as storage holds it.
     fn recover(&mut self) {
         if let Some(state) = &mut self.pending {
-            let now = self.context.clock.now();
-            let touched = touch::recovered(state.touched_at, state.config.expiry, now);
-            let touched = touched.max(self.touch.latest());
-            state.touch(touched);
-            self.touch.reset(touched);
+            self.touch.recover(state, self.context.clock.now());
+            state.touch(self.touch.latest());
         }
         self.views.send_replace(View::of(self.pending.as_ref(), &self.recent));
         self.arm();
@@ -351,10 +353,38 @@ impl State {
         if self.retired || self.reloading || self.pending.is_some() || !self.pipeline.is_empty() {
             return;
         }
+        self.retire();
+    }
+
+    fn retire(&mut self) {
         self.retired = true;
         self.context.registry.retire(&self.key);
         // Answers what is in the mailbox, then stops.
         let _ = self.myself.drain();
+    }
+
+    /// Goes dormant, if nobody needs the actor: what is known of the stream is in storage, and its
+    /// deadline is kept elsewhere. The next request starts another actor.
+    fn doze(&mut self) {
+        let needed = !self.pipeline.is_empty()
+            || self.reloading
+            || self.waiters.any()
+            || Arc::strong_count(&self.subscribers) > 1;
+        if needed {
+            return;
+        }
+        let Some(state) = &self.pending else { return };
+        // Before the registry forgets the actor: whoever starts the next one finds the deadline.
+        self.context.deadlines.keep(&self.key.name, state, &self.touch);
+        self.disarm();
+        self.retire();
+    }
+
+    /// A use that is noted when the stream goes dormant is recorded by its next actor.
+    fn pass_on(&self, message: &Message) {
+        if matches!(message, Message::Touch) && self.pending.is_some() {
+            self.context.wake(self.key.name.clone());
+        }
     }
 
     /// Starts the TTL timer, if there is a deadline and none runs.

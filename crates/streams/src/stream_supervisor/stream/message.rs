@@ -38,6 +38,8 @@ pub(crate) enum Message {
     Committed(Result<(), StorageError>),
     /// What storage holds, after it has refused a record that others were decided upon.
     Reloaded(Result<Option<StreamState>, StorageError>),
+    /// Nobody has used the stream for a while: go dormant, unless somebody needs it after all.
+    Doze,
     /// The TTL timer has fired, or a reader has found the stream expired.
     Expire,
 }
@@ -51,7 +53,7 @@ impl Message {
             Self::Delete { reply } => drop(reply.send(Err(why.clone().into()))),
             Self::Fork { reply, .. } => drop(reply.send(Err(why.clone().into()))),
             Self::Release { reply, .. } => drop(reply.send(Err(why.clone()))),
-            Self::Touch | Self::Expire => {}
+            Self::Touch | Self::Expire | Self::Doze => {}
             other => return Some(other),
         }
         None
