@@ -60,6 +60,8 @@ fn limits(config: &Serve) -> Result<Limits, Box<dyn Error>> {
     Ok(Limits {
         pending_bytes: config.max_pending,
         pending_bytes_per_stream: config.max_pending_per_stream,
+        dormant_after: config.dormant_after,
+        awake_streams: config.max_awake_streams,
         ..Limits::default()
     })
 }
