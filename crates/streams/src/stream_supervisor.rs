@@ -60,6 +60,7 @@ pub(crate) async fn start(
     let seed = context.draw_seed();
     let supervisor = DynamicSupervisor::start(observer, seed, Some(parent)).await?;
     context.set_stream_supervisor(supervisor.clone());
+    tokio::spawn(context.recollect());
     Ok(supervisor.cell())
 }
 
@@ -135,7 +136,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.context.registry.forget(&key);
+            let _ = self.context.registry.forget(&key);
         }
     }
 }
@@ -232,7 +233,13 @@ impl Observer<StreamKey> for RegistryKeeper {
         match event {
             Event::Restarting { key, .. } => registry.restarting(key),
             Event::Quarantined { key, reason } => registry.quarantined(key, &reason.to_string()),
-            Event::Stopped { key } | Event::Escalated { key, .. } => registry.forget(key),
+            Event::Stopped { key } => {
+                if registry.forget(key) {
+                    // The policy keeps it down until somebody asks for it; time goes on all the same.
+                    tokio::spawn(self.0.clone().recollect_one(key.name.clone()));
+                }
+            }
+            Event::Escalated { key, .. } => drop(registry.forget(key)),
             Event::Started { .. } | Event::StartFailed { .. } | Event::Exited { .. } => {}
         }
     }

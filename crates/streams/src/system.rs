@@ -98,7 +98,6 @@ impl Builder {
         let seed = self.seed.unwrap_or_else(rand::random);
         let context = Context::new(storage, self.clock, self.policy, self.limits, seed);
         let tree = tree::start(&context).await?;
-        tokio::spawn(context.clone().recollect());
         Ok(Streamkeeper { context, tree })
     }
 }

@@ -162,9 +162,9 @@ impl Registry {
         }
     }
 
-    /// There is no actor any more, for whatever reason.
-    pub(crate) fn forget(&self, key: &StreamKey) {
-        self.remove(key);
+    /// There is no actor any more, for whatever reason; `false` if that was known.
+    pub(crate) fn forget(&self, key: &StreamKey) -> bool {
+        self.remove(key).is_some()
     }
 
     fn remove(&self, key: &StreamKey) -> Option<Slot> {

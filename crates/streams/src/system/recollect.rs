@@ -29,13 +29,18 @@ impl Context {
                 if self.closing.is_cancelled() {
                     return;
                 }
-                match self.storage.load(&name).await {
-                    Ok(Some(state)) => self.remember(&name, &state),
-                    Ok(None) => {}
-                    Err(error) => tracing::warn!(%name, %error, "a dormant stream is unreadable"),
-                }
+                self.clone().recollect_one(name).await;
             }
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Looks at one stream that has no actor.
+    pub(crate) async fn recollect_one(self: Arc<Self>, name: StreamName) {
+        match self.storage.load(&name).await {
+            Ok(Some(state)) => self.remember(&name, &state),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%name, %error, "a dormant stream is unreadable"),
         }
     }
 

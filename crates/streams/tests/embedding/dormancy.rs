@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use streamkeeper::storage::StorageError;
+use streamkeeper::supervisor::StandardPolicy;
 use streamkeeper::{
     AppendRequest, Clock, CreateRequest, Limits, ReadError, ReadFrom, Streamkeeper, Timestamp,
 };
@@ -122,6 +124,22 @@ async fn a_system_that_begins_knows_the_deadlines_of_dormant_streams() {
     assert!(storage.state(&s).is_none());
     assert!(storage.state(&kept).is_some());
     drop(keeper);
+}
+
+/// A policy may keep a stream down after a crash; its time comes all the same.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_its_policy_keeps_down_expires() {
+    let storage = Scripted::new();
+    let clock = Tokio(tokio::time::Instant::now());
+    let builder = Streamkeeper::builder().storage(storage.clone()).clock(clock);
+    let keeper = builder.policy(StandardPolicy::temporary()).start().await.unwrap();
+    let s = name("s");
+    keeper.create(&s, CreateRequest { expiry: ttl(60), ..stream() }).await.unwrap();
+    storage.script(|_| Fault::Fail(StorageError::Unavailable("gone".into())));
+    assert!(keeper.append(&s, message("x")).await.is_err());
+    storage.calm();
+    sleep(80 * SECOND).await;
+    assert!(storage.state(&s).is_none());
 }
 
 #[tokio::test(start_paused = true)]
