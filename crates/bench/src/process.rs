@@ -15,8 +15,22 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
 
 /// The resident memory of a process, in MiB; 0 if unknown.
 pub(crate) fn resident_mib(pid: u32) -> f64 {
+    memory_mib(pid, "VmRSS")
+}
+
+/// The most memory that a process ever had resident, in MiB; 0 if unknown.
+pub(crate) fn peak_mib(pid: u32) -> f64 {
+    memory_mib(pid, "VmHWM")
+}
+
+fn memory_mib(pid: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    field(&status, "VmRSS").and_then(kib).unwrap_or(0.0) / 1024.0
+    field(&status, name).and_then(kib).unwrap_or(0.0) / 1024.0
+}
+
+/// How many files a process has open; 0 if unknown.
+pub(crate) fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
 /// The fields 14 and 15 of `/proc/PID/stat`. The second field, the name, may hold spaces and brackets.
