@@ -62,10 +62,10 @@ impl Meter {
         })
     }
 
-    /// Counts an operation that has just ended, if all of it was within the window.
+    /// Counts an operation that has just ended, if it is time.
     pub(crate) fn count(&self, begun: Instant) -> Instant {
         let now = Instant::now();
-        if begun >= self.from && now <= self.until {
+        if now >= self.from && now <= self.until {
             self.latencies.lock().saturating_record((now - begun).as_nanos() as u64);
         }
         now
@@ -124,6 +124,9 @@ impl Meter {
             .await
             .map_err(|_| io::Error::other("the server does not keep up with the load"))??;
         let latencies = self.latencies.lock();
+        if latencies.is_empty() {
+            return Err(io::Error::other("nothing was answered within the window"));
+        }
         let micros = |quantile: f64| latencies.value_at_quantile(quantile) as f64 / 1000.0;
         Ok(Sample {
             value: 0.0,

@@ -84,12 +84,17 @@ fn row(comparison: &Comparison, references: &[&str], measured: &Measured) -> Vec
         number(ratio.map_or(f64::NAN, |ratio| ratio.median))
     };
     let value = |sample: &Sample| sample.value;
+    // Where no single operation was timed there is no latency either.
+    let latency = |figure: fn(&Sample) -> f64| {
+        let timed = measured.samples.iter().any(|sample| sample.operations > 0);
+        if timed { median(figure) } else { "-".to_owned() }
+    };
     let mut row = vec![measured.target.clone(), median(value)];
     row.push(measured.summary(value).as_ref().map_or_else(String::new, spread));
     row.extend(references.iter().map(|reference| ratio(Some(reference), value)));
     row.extend([
-        median(|sample| sample.p50_us),
-        median(|sample| sample.p99_us),
+        latency(|sample| sample.p50_us),
+        latency(|sample| sample.p99_us),
         median(Sample::cpu_micros),
         ratio(references.first(), Sample::cpu_micros),
         median(|sample| sample.server_cpu_seconds * 100.0 / sample.seconds),
