@@ -66,7 +66,7 @@ pub(crate) struct Compare {
     pub(crate) rounds: u32,
 
     /// How long one measurement lasts, after its warm-up
-    #[arg(long, default_value_t = 3.0, default_value_if("quick", "true", "0.5"),
+    #[arg(long, default_value_t = 3.0, default_value_if("quick", "true", "1"),
           value_name = "SECONDS", value_parser = parse::seconds)]
     pub(crate) seconds: f64,
 
@@ -103,6 +103,15 @@ pub(crate) struct Compare {
     #[arg(long, default_value_t = 10_000, default_value_if("quick", "true", "100"),
           value_name = "N", value_parser = parse::count)]
     pub(crate) subscriptions: usize,
+
+    /// How long a server may take over one measurement, preparation included, before it counts as failed
+    #[arg(
+        long,
+        default_value_t = 300,
+        default_value_if("quick", "true", "90"),
+        value_name = "SECONDS"
+    )]
+    pub(crate) patience: u64,
 
     #[command(flatten)]
     pub(crate) servers: Servers,
@@ -198,7 +207,7 @@ mod tests {
             }
         };
         assert_eq!(parse(&[]), (5, 3.0));
-        assert_eq!(parse(&["--quick"]), (1, 0.5));
-        assert_eq!(parse(&["--quick", "--rounds", "2"]), (2, 0.5));
+        assert_eq!(parse(&["--quick"]), (1, 1.0));
+        assert_eq!(parse(&["--quick", "--rounds", "2"]), (2, 1.0));
     }
 }

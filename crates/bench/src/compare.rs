@@ -7,21 +7,19 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::cli::Compare;
 use crate::load::{Sample, Window};
 use crate::pinning::Pinning;
-use crate::process::Machine;
+use crate::process::{self, Machine};
 use crate::report::{self, Comparison, Measured, Unmeasured};
 use crate::scenario::{Scenario, Settings};
 use crate::target::{self, Target};
 
-/// How many files a run may need: ten thousand subscribers, with room.
-const OPEN_FILES: u64 = 65_536;
-
 /// Runs the comparison and prints it. Fails in the end if any measurement did.
 pub(crate) fn run(options: &Compare) -> io::Result<()> {
-    // Children inherit the limit.
-    rlimit::increase_nofile_limit(OPEN_FILES)?;
+    process::raise_open_files()?;
     let targets = target::all(&options.servers)?;
     let pinning = Pinning::new(&options.servers);
     pinning.pin_self()?;
@@ -54,6 +52,7 @@ fn settings(options: &Compare) -> Settings {
         dormant_wait: Duration::from_secs(options.dormant_wait),
         rate: options.rate,
         subscriptions: options.subscriptions,
+        patience: Duration::from_secs(options.patience),
     }
 }
 
@@ -103,7 +102,10 @@ fn measure(
 ) -> io::Result<Sample> {
     let running = target.start(pinning)?;
     let runtime = pinning.load_runtime()?;
-    let outcome = runtime.block_on(scenario.run(&running, settings));
+    let outcome = runtime.block_on(async {
+        let over = |_| io::Error::new(io::ErrorKind::TimedOut, "it took too long: see --patience");
+        timeout(settings.patience, scenario.run(&running, settings)).await.map_err(over)?
+    });
     // Threads of the scenario that still read must not hold up the end.
     runtime.shutdown_background();
     outcome.map_err(|error| match error.kind() {

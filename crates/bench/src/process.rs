@@ -1,8 +1,17 @@
 //! What `/proc` tells: a process's processor time and memory, and the machine.
 
 use std::fs;
+use std::io;
 
 use serde::Serialize;
+
+/// How many files a run may need: ten thousand subscribers, with room.
+const OPEN_FILES: u64 = 65_536;
+
+/// Raises the limit on open files as far as the system allows. Children inherit it.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    rlimit::increase_nofile_limit(OPEN_FILES).map(drop)
+}
 
 /// The unit of processor time in `/proc/PID/stat`, in Hz: the same on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;

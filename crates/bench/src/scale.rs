@@ -40,6 +40,7 @@ struct Step {
 
 /// Runs the steps against each target and prints them.
 pub(crate) fn run(options: &Scale) -> io::Result<()> {
+    process::raise_open_files()?;
     let mut servers: Servers = options.servers.clone();
     if servers.targets.is_empty() && servers.peers.is_empty() {
         servers.targets.push(OURS_DURABLE.to_owned());

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) rate: u32,
     /// How many subscriptions `subscriptions` makes.
     pub(crate) subscriptions: usize,
+    /// How long one measurement may take with its preparation.
+    pub(crate) patience: Duration,
 }
 
 /// A kind of load with its numbers.

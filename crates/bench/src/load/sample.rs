@@ -58,6 +58,12 @@ impl Sample {
         self.bytes as f64 / 1e6 / self.seconds
     }
 
+    /// Whether the load generator had less to spare than the server: then the server can do more.
+    pub(crate) fn load_was_the_limit(&self) -> bool {
+        let busy = self.load_cpu_seconds / self.seconds;
+        busy > 0.9 && self.load_cpu_seconds > self.server_cpu_seconds
+    }
+
     /// The server's processor time in microseconds: for one operation; where bytes are counted, for
     /// 10^6 of them, because an operation is then a page of whatever size the server likes.
     pub(crate) fn cpu_micros(&self) -> f64 {
@@ -82,6 +88,8 @@ mod tests {
             ..Default::default()
         };
         assert_eq!((sample.rate(), sample.cpu_micros()), (500.0, 1000.0));
+        assert!(!sample.load_was_the_limit());
+        assert!(Sample { load_cpu_seconds: 1.9, ..sample.clone() }.load_was_the_limit());
         let bytes = Sample { bytes: 10_000_000, ..sample };
         assert_eq!((bytes.megabytes(), bytes.cpu_micros()), (5.0, 100_000.0));
     }

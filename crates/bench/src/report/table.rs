@@ -66,8 +66,8 @@ pub(crate) fn print_note(pinning: &Pinning, quick: bool) {
          Medians over interleaved rounds; a ratio is the median of the rounds' ratios; {place}.\n\
          `cpu µs/op` is the server's processor time (where bytes are read: for a MB); `cpu ratio` is to the first \
          reference. On a\n\
-         shared machine it says most: a server below 95 % of its cores was not what limited the rate, and where\n\
-         `load %` is near 100 the load generator may have.\n\
+         shared machine it says most: a server below 95 % of its cores was not what limited the rate. A * marks where\n\
+         the load generator did.\n\
          `axum` and `raw` answer 204 to everything, reads too."
     );
     if quick {
@@ -89,7 +89,10 @@ fn row(comparison: &Comparison, references: &[&str], measured: &Measured) -> Vec
         let timed = measured.samples.iter().any(|sample| sample.operations > 0);
         if timed { median(figure) } else { "-".to_owned() }
     };
-    let mut row = vec![measured.target.clone(), median(value)];
+    // With several cores for the load this never shows; `load %` does.
+    let limited = measured.samples.iter().any(Sample::load_was_the_limit);
+    let mark = if limited { "*" } else { "" };
+    let mut row = vec![measured.target.clone(), format!("{mark}{}", median(value))];
     row.push(measured.summary(value).as_ref().map_or_else(String::new, spread));
     row.extend(references.iter().map(|reference| ratio(Some(reference), value)));
     row.extend([

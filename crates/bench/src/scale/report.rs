@@ -43,7 +43,10 @@ fn row(step: &Step, first: Option<&Step>, streams: usize) -> Vec<String> {
         let to = first.and_then(|first| first.appends.as_ref()).map(figure)?;
         load(figure).map(|value| value / to)
     };
-    let grown = first.map(|first| (step.rss_mib - first.rss_mib) * f64::from(1 << 20));
+    // A server that was ended has none.
+    let lives = step.rss_mib > 0.0;
+    let grown =
+        first.filter(|_| lives).map(|first| (step.rss_mib - first.rss_mib) * f64::from(1 << 20));
     let cells = [
         step.seconds,
         load(Sample::rate),
@@ -52,9 +55,9 @@ fn row(step: &Step, first: Option<&Step>, streams: usize) -> Vec<String> {
         load(Sample::cpu_micros),
         ratio(|sample| sample.p50_us),
         ratio(Sample::cpu_micros),
-        Some(step.rss_mib),
+        lives.then_some(step.rss_mib),
         grown.map(|bytes| bytes / streams as f64),
-        Some(step.open_files as f64),
+        lives.then_some(step.open_files as f64),
         Some(step.disk_mib),
     ];
     let cells = cells.into_iter().map(|cell| cell.map_or_else(String::new, number));

@@ -1,10 +1,9 @@
 //! Writers that keep a rate, without and then with readers that replay.
 
 use std::io;
-use std::thread;
 
 use tokio::runtime::Builder;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{Settings, replay, setup, writers};
 use crate::load::{Figure, Meter, Sample};
@@ -31,7 +30,7 @@ pub(super) async fn run(server: &Running, settings: &Settings) -> io::Result<Sam
     let mut workers = JoinSet::new();
     let meter = Meter::start(settings.window)?;
     let read = Meter::start(settings.window)?;
-    let readers = thread::spawn({
+    let readers = spawn_blocking({
         let read = read.clone();
         move || {
             Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -45,7 +44,7 @@ pub(super) async fn run(server: &Running, settings: &Settings) -> io::Result<Sam
     });
     writers::spawn(server, settings, &meter, &mut workers).await?;
     let mut with = meter.measure(server.pid(), workers).await?;
-    readers.join().map_err(|_| io::Error::other("a reader panicked"))??;
+    readers.await.map_err(io::Error::other)??;
     let megabytes = read.bytes() as f64 / 1e6 / settings.window.measured.as_secs_f64();
     with.figures = vec![
         Figure::new("p99 without readers, µs", without.p99_us),
