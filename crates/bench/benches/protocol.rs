@@ -5,7 +5,7 @@ use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
 use streamkeeper_protocol::sse::{Control, control_event, data_event};
 use streamkeeper_protocol::stream::{
-    Append, AppendDecision, Config, Expiry, Record, StreamId, StreamState, decide_append,
+    Append, AppendDecision, Config, Expiry, Record, Retention, StreamId, StreamState, decide_append,
 };
 use streamkeeper_protocol::{Batch, ContentType, Offset, Producer, SseEncoding, Timestamp, json};
 use uuid::Uuid;
@@ -26,7 +26,11 @@ fn text() -> ContentType {
 fn state() -> StreamState {
     let created = Record::Created {
         id: StreamId::new(Uuid::from_u128(1)),
-        config: Config { content_type: text(), expiry: Expiry::Never },
+        config: Config {
+            content_type: text(),
+            expiry: Expiry::Never,
+            retention: Retention::default(),
+        },
         origin: None,
         batch: None,
         closed: false,

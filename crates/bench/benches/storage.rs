@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use streamkeeper_protocol::stream::{Config, Expiry, Record, StreamId};
+use streamkeeper_protocol::stream::{Config, Expiry, Record, Retention, StreamId};
 use streamkeeper_protocol::{Batch, ContentType, StreamName, Timestamp};
 use streamkeeper_storage::{Entry, MemoryStorage, Storage};
 use streamkeeper_storage_log::{LogOptions, LogStorage};
@@ -41,7 +41,7 @@ impl Stream {
         let content_type = ContentType::parse("text/plain").expect("a content type");
         let created = Record::Created {
             id: Self::id(),
-            config: Config { content_type, expiry: Expiry::Never },
+            config: Config { content_type, expiry: Expiry::Never, retention: Retention::default() },
             origin: None,
             batch: None,
             closed: false,

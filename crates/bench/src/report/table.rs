@@ -47,7 +47,11 @@ pub(crate) fn print(comparison: &Comparison) {
             Some(Unmeasured::Unsupported(what)) => {
                 println!("\n{}: not supported: {what}", measured.target);
             }
-            Some(Unmeasured::Failed(why)) => println!("\n{}: FAILED: {why}", measured.target),
+            Some(Unmeasured::Failed(why)) => {
+                // The server's own last words are in the JSON.
+                let why = why.lines().next().unwrap_or_default();
+                println!("\n{}: FAILED: {why}", measured.target);
+            }
             None => {}
         }
     }
