@@ -137,6 +137,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Hangs up, so that nothing of the connection lingers: its port can be used again at once.
+    pub(crate) fn abort(self) -> io::Result<()> {
+        self.stream.set_zero_linger()
+    }
+
     /// What was read and not used; reads if there is nothing. Never empty.
     async fn unread(&mut self) -> io::Result<&[u8]> {
         if self.begin == self.end {

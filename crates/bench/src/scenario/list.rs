@@ -76,18 +76,18 @@ pub(crate) const ALL: &[Scenario] = &[
     ),
     fan_out(
         "sse-10k",
-        "1 stream, 9,900 SSE subscribers, the next append when all have the last",
+        "1 stream, 10,000 SSE subscribers, the next append when all have the last",
         Unit::Deliveries,
         1,
-        MANY_SUBSCRIBERS,
+        10_000,
         None,
     ),
     fan_out(
         "sse-10k-paced",
-        "1 stream, 9,900 SSE subscribers, 5 appends a second",
+        "1 stream, 10,000 SSE subscribers, 5 appends a second",
         Unit::P99,
         1,
-        MANY_SUBSCRIBERS,
+        10_000,
         Some(5),
     ),
     fan_out(
@@ -135,9 +135,6 @@ pub(crate) const ALL: &[Scenario] = &[
         kind: Kind::Retention,
     },
 ];
-
-/// Ten thousand as far as a common limit allows: under 20,000 files some servers need two for a reader.
-const MANY_SUBSCRIBERS: usize = 9900;
 
 const fn append(
     name: &'static str,

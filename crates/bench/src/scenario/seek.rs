@@ -46,6 +46,7 @@ async fn seek(address: SocketAddr, offsets: Vec<String>, meter: Meter) -> io::Re
             _ => reader.beginning(BEGINNING).await?,
         }
         now = meter.count(begun);
+        reader.abort()?;
         at = (at + step) % reads.len();
     }
     Ok(())
