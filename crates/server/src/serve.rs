@@ -9,14 +9,15 @@ use axum::Router;
 use axum::routing::get;
 use hyper_util::server::graceful::GracefulShutdown;
 use streamkeeper::{Limits, REQUEST_OVERHEAD, Streamkeeper};
-use streamkeeper_http::{CacheVisibility, Options};
+use streamkeeper_http::{CacheVisibility, Options, Streams};
 use streamkeeper_storage::{MemoryStorage, Storage};
 use streamkeeper_storage_log::{LogOptions, LogStorage, OpenReport};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 
+use crate::accept::{self, App};
 use crate::cli::{Cache, Serve, StorageKind};
-use crate::{accept, health};
+use crate::health;
 
 /// Where streams live.
 const MOUNT: &str = "/v1/stream";
@@ -64,7 +65,7 @@ fn limits(config: &Serve) -> Result<Limits, Box<dyn Error>> {
     })
 }
 
-fn app(keeper: &Streamkeeper, config: &Serve) -> Router {
+fn app(keeper: &Streamkeeper, config: &Serve) -> App {
     let options = Options {
         page_bytes: config.page_size,
         long_poll_timeout: config.long_poll_timeout,
@@ -77,12 +78,13 @@ fn app(keeper: &Streamkeeper, config: &Serve) -> Router {
         },
         trust_forwarded: config.trust_forwarded,
     };
-    Router::new()
+    let routes = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(streamkeeper_http::not_found)
         .with_state(keeper.clone())
-        .nest(MOUNT, streamkeeper_http::router(keeper.clone(), options))
+        .nest(MOUNT, streamkeeper_http::router(keeper.clone(), options.clone()));
+    App { streams: Streams::new(keeper.clone(), options, MOUNT), routes }
 }
 
 /// Tells where the server is, on standard output: scripts read it, and the port may be a drawn one.
