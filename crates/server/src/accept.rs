@@ -1,5 +1,8 @@
 //! Connections: accepted, served, and let go in order.
 
+mod connections;
+mod header_timer;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -12,10 +15,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use streamkeeper_http::Streams;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
+
+pub(crate) use self::connections::Connections;
+use self::header_timer::HeaderTimer;
 
 /// How long a client may take to send the headers of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,12 +53,11 @@ pub(crate) async fn serve(
     listener: TcpListener,
     app: App,
     stop: impl Future<Output = ()>,
-) -> GracefulShutdown {
+) -> Connections {
     let app = Arc::new(app);
-    let connections = GracefulShutdown::new();
+    let connections = Connections::new();
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()
-        .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         // Answers to pipelined requests leave together.
         .pipeline_flush(true);
@@ -76,7 +80,7 @@ fn spawn(
     http: &Builder<TokioExecutor>,
     stream: TcpStream,
     app: &Arc<App>,
-    connections: &GracefulShutdown,
+    connections: &Connections,
 ) {
     // Live data is small and must not wait for more of it.
     if let Err(error) = stream.set_nodelay(true) {
@@ -87,6 +91,8 @@ fn spawn(
         let app = app.clone();
         async move { Ok::<_, Infallible>(app.serve(request).await) }
     });
+    let mut http = http.clone();
+    http.http1().timer(HeaderTimer::default());
     let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
     let connection = connections.watch(connection);
     tokio::spawn(async move {

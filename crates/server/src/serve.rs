@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use hyper_util::server::graceful::GracefulShutdown;
 use streamkeeper::{Limits, REQUEST_OVERHEAD, Streamkeeper};
 use streamkeeper_http::{CacheVisibility, Options, Streams};
 use streamkeeper_storage::{MemoryStorage, Storage};
@@ -15,7 +14,7 @@ use streamkeeper_storage_log::{LogOptions, LogStorage, OpenReport};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 
-use crate::accept::{self, App};
+use crate::accept::{self, App, Connections};
 use crate::cli::{Cache, Serve, StorageKind};
 use crate::health;
 
@@ -99,7 +98,7 @@ fn announce(listener: &TcpListener, config: &Serve) -> io::Result<()> {
 }
 
 /// Ends live readers, lets requests finish, stops the streams. What is left at the deadline is cut.
-async fn shut_down(keeper: &Streamkeeper, connections: GracefulShutdown, timeout: Duration) {
+async fn shut_down(keeper: &Streamkeeper, connections: Connections, timeout: Duration) {
     tracing::info!(?timeout, "shutting down");
     let deadline = Instant::now() + timeout;
     keeper.end_live_reads();
