@@ -9,11 +9,11 @@ use crate::response::Caching;
 use crate::target::Target;
 use crate::{Api, Problem, header, response, retention};
 
-pub(crate) async fn handle(api: &Api, target: &Target) -> Result<Response, Problem> {
+pub(crate) async fn handle(api: &Api, target: Target) -> Result<Response, Problem> {
     let metadata = api.keeper.metadata(&target.name).await?;
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, header::value(&metadata.content_type));
+    headers.insert(CONTENT_TYPE, header::content_type(&metadata.content_type));
     headers.insert(CACHE_CONTROL, Caching::NoStore.header());
     headers.insert(header::STREAM_NEXT_OFFSET, header::offset(metadata.next_offset));
     match metadata.expiry {

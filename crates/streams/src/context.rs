@@ -9,12 +9,11 @@ use rand::{RngCore, SeedableRng};
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::Storage;
 use streamkeeper_supervisor::{DynamicSupervisor, RestartPolicy};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Builder;
 
 use crate::expiry_queue::Deadlines;
-use crate::limits::{self, Limits, Permit};
+use crate::limits::{self, Limits, Permit, Pool};
 use crate::stream_supervisor::{Registry, StreamKey};
 use crate::{Clock, Unavailable};
 
@@ -33,7 +32,7 @@ pub(crate) struct Context {
     stream_supervisor: RwLock<Option<DynamicSupervisor<StreamKey>>>,
     /// Forks whose source has given them a reference and that are not created yet.
     pub(crate) forks_on_the_way: DashSet<StreamId>,
-    pending: Arc<Semaphore>,
+    pending: Arc<Pool>,
     chance: Mutex<StdRng>,
 }
 

@@ -1,6 +1,7 @@
 //! The supervisor of the streams: starts a stream's actor on demand and keeps the registry true.
 
 mod census;
+mod ended;
 mod handle;
 mod recent;
 mod registry;
@@ -21,13 +22,13 @@ use streamkeeper_supervisor::{
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::handle::{CallError, Handle};
 pub(crate) use self::registry::{Registry, StreamKey};
 pub(crate) use self::view::{Live, View};
 pub(crate) use self::waiters::Waiter;
 
+use self::ended::Ended;
 use self::recent::Recent;
 use self::registry::Lookup;
 use self::stream::{Arguments, Stream};
@@ -205,14 +206,14 @@ async fn start_stream(
     }
     let nothing = Recent::new(context.limits.recent_bytes_per_stream);
     let (sender, views) = watch::channel(View::of(None, &nothing));
-    let ended = CancellationToken::new();
+    let (ended, ending) = Ended::new();
     let arguments = Arguments {
         context: context.clone(),
         key: key.clone(),
         state,
         views: sender,
         touch: touch.clone(),
-        ended: ended.clone(),
+        ending,
         may_be_absent,
     };
     let (actor, _) = Stream::spawn_linked(None, Stream, arguments, supervisor).await?;

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use ractor::ActorRef;
 use streamkeeper_protocol::Timestamp;
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Semaphore, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{oneshot, watch};
 
+use super::ended::Ended;
 use super::stream::message::{Message, Permits};
 use super::touch::Touch;
 use super::view::{Live, View};
 use crate::Unavailable;
-use crate::limits::{self, Permit};
+use crate::limits::{self, Permit, Pool};
 
 /// One incarnation of a stream's actor.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(crate) struct Handle {
     actor: ActorRef<Message>,
     views: watch::Receiver<Arc<View>>,
     touch: Arc<Touch>,
-    ended: CancellationToken,
-    pending: Arc<Semaphore>,
+    ended: Arc<Ended>,
+    pending: Arc<Pool>,
     retired: AtomicBool,
     /// When somebody last looked the stream up, on the registry's clock.
     used: AtomicU32,
@@ -42,7 +42,7 @@ impl Handle {
         actor: ActorRef<Message>,
         views: watch::Receiver<Arc<View>>,
         touch: Arc<Touch>,
-        ended: CancellationToken,
+        ended: Arc<Ended>,
         pending_bytes: usize,
     ) -> Self {
         let pending = limits::pool(pending_bytes);
@@ -61,16 +61,11 @@ impl Handle {
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Message,
     ) -> Result<T, CallError> {
-        let (reply, mut answer) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         if !self.cast(request(reply)) {
             return Err(CallError::NotDelivered);
         }
-        let answer = tokio::select! {
-            biased;
-            answer = &mut answer => answer.map_err(|_| TryRecvError::Closed),
-            () = self.ended.cancelled() => answer.try_recv(),
-        };
-        answer.map_err(|error| match error {
+        self.ended.or_answer(answer).await.map_err(|error| match error {
             // A message that is sent just when a tokio channel loses its receiver is neither received nor
             // dropped while a sender lives, and this handle is one: nobody has looked at it.
             TryRecvError::Empty => CallError::NotDelivered,

@@ -17,11 +17,11 @@ use streamkeeper_storage::{Chunk, Entry, StorageError};
 use streamkeeper_supervisor::ChildFailure;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::message::{Follow, Message};
 use self::pipeline::{Answer, Effect, Pipeline};
 use super::StreamKey;
+use super::ended::Ending;
 use super::recent::Recent;
 use super::touch::Touch;
 use super::view::View;
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) touch: Arc<Touch>,
     /// Tells callers of the actor's end.
-    pub(crate) ended: CancellationToken,
+    pub(crate) ending: Ending,
     /// Whether the actor was asked to create the stream, so that there need not be one.
     pub(crate) may_be_absent: bool,
 }
@@ -70,7 +70,7 @@ pub(crate) struct State {
     /// The stream is gone and the registry has forgotten this actor: it only empties its mailbox.
     retired: bool,
     /// Dropped last, when every reply that was in the actor's hands is answered or dropped.
-    _ended: DropGuard,
+    _ending: Ending,
 }
 
 impl Actor for Stream {
@@ -83,7 +83,7 @@ impl Actor for Stream {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { context, key, state, views, touch, ended, may_be_absent } = arguments;
+        let Arguments { context, key, state, views, touch, ending, may_be_absent } = arguments;
         let mut state = State {
             recent: Recent::new(context.limits.recent_bytes_per_stream),
             context,
@@ -99,7 +99,7 @@ impl Actor for Stream {
             late: mpsc::unbounded_channel(),
             reloading: false,
             retired: false,
-            _ended: ended.drop_guard(),
+            _ending: ending,
         };
         state.recover();
         state.see_whether_there_is_a_stream(may_be_absent);
@@ -290,7 +290,12 @@ impl State {
             if let (Some(chunk), View::Live(live)) = (effect.chunk, &*view) {
                 live.recent.push(chunk);
             }
-            self.views.send_replace(view.clone());
+            // Only subscribers wait for another view; telling that there is one costs more than making it.
+            let followed = Arc::strong_count(&self.subscribers) > 1;
+            self.views.send_if_modified(|latest| {
+                *latest = view.clone();
+                followed
+            });
             self.waiters.wake(&view);
         }
         if let Some((origin, id)) = effect.released {

@@ -21,7 +21,7 @@ pub(crate) enum Message {
     /// Create the stream, or confirm that it is as described.
     Create { create: Box<Create>, permits: Permits, reply: Reply<Created, CreateError> },
     /// Append, close, or both.
-    Append { append: Append, permits: Permits, reply: Reply<Appended, AppendError> },
+    Append { append: Arc<Append>, permits: Permits, reply: Reply<Appended, AppendError> },
     /// Delete the stream.
     Delete { reply: Reply<(), DeleteError> },
     /// Take a reference on this stream for a fork.
