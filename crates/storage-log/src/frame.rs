@@ -245,7 +245,7 @@ mod tests {
                             ..Default::default()
                         },
                     },
-                    origin,
+                    origin: origin.map(Box::new),
                     batch,
                     closed,
                     at,

@@ -83,7 +83,7 @@ impl<'a> Writer<'a> {
         Record::Created {
             id: self.id,
             config: Config { content_type, ..Default::default() },
-            origin,
+            origin: origin.map(Box::new),
             batch,
             closed: false,
             at: Timestamp::from_millis(1),

@@ -39,7 +39,7 @@ pub struct ForkRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CreateDecision {
     /// Write this record.
-    Write(Box<Record>),
+    Write(Record),
     /// The stream exists as described; nothing to write.
     Exists,
 }
@@ -85,7 +85,7 @@ pub fn decide_create(
             Some(mismatch) => Err(CreateRejection::Conflict(mismatch)),
             None => Ok(CreateDecision::Exists),
         },
-        None => begin(create, now).map(|record| CreateDecision::Write(Box::new(record))),
+        None => begin(create, now).map(CreateDecision::Write),
     }
 }
 
@@ -103,7 +103,7 @@ fn begin(create: &Create, now: Timestamp) -> Result<Record, CreateRejection> {
             expiry: Expiry::of_fork(create.expiry, inherited.expiry),
             retention: Retention::of_fork(create.retention, inherited.retention),
         },
-        origin,
+        origin: origin.map(Box::new),
         batch: create.batch.clone(),
         closed: create.closed,
         at: now,

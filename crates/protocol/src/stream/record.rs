@@ -16,7 +16,7 @@ pub enum Record {
         /// Its configuration.
         config: Config,
         /// What it was forked from, if it is a fork.
-        origin: Option<Origin>,
+        origin: Option<Box<Origin>>,
         /// Its first messages.
         batch: Option<Batch>,
         /// Whether it is closed from the beginning.

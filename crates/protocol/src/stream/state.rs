@@ -111,12 +111,12 @@ impl StreamState {
         let Record::Created { id, config, origin, batch, closed, at } = record else {
             return None;
         };
-        let start = origin.as_ref().map_or(0, Origin::point);
+        let start = origin.as_ref().map_or(0, |origin| origin.point());
         let mut state = Self {
             id: *id,
             version: 1,
             config: config.clone(),
-            origin: origin.clone(),
+            origin: origin.as_deref().cloned(),
             created_at: *at,
             touched_at: *at,
             earliest: origin.as_ref().map_or(0, |origin| origin.earliest),

@@ -68,6 +68,7 @@ pub(crate) fn create() -> Create {
 /// A creation's record.
 pub(crate) fn created(life: u64, origin: Option<Origin>, batch: Option<Batch>) -> Record {
     let config = Config { content_type: typed("text/plain"), ..Default::default() };
+    let origin = origin.map(Box::new);
     Record::Created { id: id(life), config, origin, batch, closed: false, at: at(0) }
 }
 

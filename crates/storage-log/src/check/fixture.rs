@@ -114,6 +114,7 @@ impl Fixture {
     ) -> &mut Self {
         let at = Timestamp::from_millis(1_000);
         let batch = batch(messages);
+        let origin = origin.map(Box::new);
         self.write(name, Record::Created { id: id(number), config, origin, batch, closed, at })
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn encode_record(buffer: &mut Vec<u8>, record: &Record) {
             w.u8(CREATED);
             w.id(*id);
             config(&mut w, c);
-            w.option(origin.as_ref(), self::origin);
+            w.option(origin.as_deref(), self::origin);
             lengths(&mut w, batch.as_ref());
             w.bool(*closed);
             w.time(*at);
@@ -68,7 +68,7 @@ pub(crate) fn decode_record(r: &mut Reader<'_>, payload: Bytes) -> Result<Record
         CREATED => Record::Created {
             id: r.id()?,
             config: read_config(r)?,
-            origin: r.option(read_origin)?,
+            origin: r.option(read_origin)?.map(Box::new),
             batch: read_batch(r, payload)?,
             closed: r.bool()?,
             at: r.time()?,

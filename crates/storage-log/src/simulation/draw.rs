@@ -43,6 +43,7 @@ pub(super) fn appended(batch: Option<Batch>, producer: Option<Producer>) -> Reco
 
 pub(super) fn created(id: StreamId, origin: Option<Origin>, batch: Option<Batch>) -> Record {
     let config = Config::default();
+    let origin = origin.map(Box::new);
     Record::Created { id, config, origin, batch, closed: false, at: Timestamp::from_millis(1) }
 }
 
@@ -91,6 +92,7 @@ fn creation(chance: &mut Chance, ahead: &States, id: StreamId) -> Record {
     let config =
         Config { expiry: expiry(chance), retention: retention(chance), ..Default::default() };
     let closed = chance.one_in(16);
+    let origin = origin.map(Box::new);
     Record::Created { id, config, origin, batch, closed, at: time(chance) }
 }
 

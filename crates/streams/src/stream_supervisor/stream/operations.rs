@@ -24,7 +24,7 @@ impl State {
         match decide_create(self.pending.as_ref(), create, now) {
             Ok(CreateDecision::Write(record)) => {
                 let answer = created_by(&record);
-                self.submit(*record, Answer::Create { reply, answer, _permits: permits })
+                self.submit(record, Answer::Create { reply, answer, _permits: permits })
             }
             Ok(CreateDecision::Exists) => {
                 let answer = self.pending.as_ref().map(exists).ok_or(CreateRejection::NotGranted);
