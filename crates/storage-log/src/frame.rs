@@ -42,7 +42,6 @@ pub(crate) struct RecordFrame {
 
 /// What a body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "lives for one step of a loop")]
 pub(crate) enum Frame {
     /// Everything before this offset was durable when the mark was written.
     Mark(u64),

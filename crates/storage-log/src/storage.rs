@@ -38,7 +38,6 @@ pub struct LogStorage {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "nearly all are commits")]
 enum Request {
     Commit(Submission),
     /// Tells when everything before it is durable.
