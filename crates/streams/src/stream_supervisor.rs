@@ -11,6 +11,7 @@ mod view;
 mod waiters;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use ractor::{Actor, ActorCell};
@@ -155,6 +156,7 @@ fn child_spec(
     open: Open,
 ) -> ChildSpec {
     let policy = UnlessGone(context.policy.clone());
+    let period = policy.intensity().period;
     // What readers noted survives a crash of the actor and its dormancy, recorded or not.
     let known = loaded.as_ref().and_then(|state| context.deadlines.touch(&key.name, state.id));
     let touch = known.unwrap_or_default();
@@ -163,6 +165,8 @@ fn child_spec(
         let (context, key) = (context.clone(), key.clone());
         let first = first.lock().take();
         let touch = touch.clone();
+        // The supervisor remembers crashes as long as there is an actor.
+        let wakeful = first.is_none().then_some(period);
         async move {
             let (state, may_be_absent) = match first {
                 Some(first) => first,
@@ -171,7 +175,8 @@ fn child_spec(
                     (state.map_err(StartError::failed)?, false)
                 }
             };
-            start_stream(context, key, state, may_be_absent, touch, supervisor).await
+            let start = Start { state, may_be_absent, touch, wakeful };
+            start_stream(context, key, start, supervisor).await
         }
     })
 }
@@ -193,14 +198,22 @@ impl RestartPolicy for UnlessGone {
     }
 }
 
-async fn start_stream(
-    context: Arc<Context>,
-    key: StreamKey,
+/// What one start of an actor begins with.
+struct Start {
     state: Option<StreamState>,
     may_be_absent: bool,
     touch: Arc<Touch>,
+    /// For how long not to go dormant.
+    wakeful: Option<Duration>,
+}
+
+async fn start_stream(
+    context: Arc<Context>,
+    key: StreamKey,
+    start: Start,
     supervisor: ActorCell,
 ) -> Result<ActorCell, StartError> {
+    let Start { state, may_be_absent, touch, wakeful } = start;
     if let Some(state) = &state {
         context.release_lost_forks(&key.name, state);
     }
@@ -215,6 +228,7 @@ async fn start_stream(
         touch: touch.clone(),
         ending,
         may_be_absent,
+        wakeful,
     };
     let (actor, _) = Stream::spawn_linked(None, Stream, arguments, supervisor).await?;
     let cell = actor.get_cell();

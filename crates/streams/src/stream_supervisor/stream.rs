@@ -17,6 +17,7 @@ use streamkeeper_storage::{Chunk, Entry, StorageError};
 use streamkeeper_supervisor::ChildFailure;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use self::message::{Follow, Message};
 use self::pipeline::{Answer, Effect, Pipeline};
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     pub(crate) ending: Ending,
     /// Whether the actor was asked to create the stream, so that there need not be one.
     pub(crate) may_be_absent: bool,
+    /// For how long not to go dormant: the supervisor forgets a stream that does, and with it the
+    /// crashes that its policy counts.
+    pub(crate) wakeful: Option<Duration>,
 }
 
 /// The actor.
@@ -62,6 +66,7 @@ pub(crate) struct State {
     subscribers: Arc<()>,
     touch: Arc<Touch>,
     timer: Option<AbortHandle>,
+    wakeful_until: Option<Instant>,
     /// Outcomes that came when the mailbox took no more messages.
     late: (mpsc::UnboundedSender<Outcome>, mpsc::UnboundedReceiver<Outcome>),
     /// Storage has refused a record that others were decided upon: until the state is loaded anew,
@@ -83,7 +88,8 @@ impl Actor for Stream {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { context, key, state, views, touch, ending, may_be_absent } = arguments;
+        let Arguments { context, key, state, views, touch, ending, may_be_absent, wakeful } =
+            arguments;
         let mut state = State {
             recent: Recent::new(context.limits.recent_bytes_per_stream),
             context,
@@ -96,6 +102,7 @@ impl Actor for Stream {
             subscribers: Arc::new(()),
             touch,
             timer: None,
+            wakeful_until: wakeful.map(|time| Instant::now() + time),
             late: mpsc::unbounded_channel(),
             reloading: false,
             retired: false,
@@ -373,6 +380,7 @@ impl State {
     fn doze(&mut self) {
         let needed = !self.pipeline.is_empty()
             || self.reloading
+            || self.wakeful_until.is_some_and(|until| Instant::now() < until)
             || self.waiters.any()
             || Arc::strong_count(&self.subscribers) > 1;
         if needed {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streamkeeper::storage::StorageError;
-use streamkeeper::supervisor::StandardPolicy;
+use streamkeeper::supervisor::{Backoff, StandardPolicy};
 use streamkeeper::{
-    AppendRequest, Clock, CreateRequest, Limits, ReadError, ReadFrom, Streamkeeper, Timestamp,
+    AppendError, AppendRequest, Clock, CreateRequest, Limits, ReadError, ReadFrom, Streamkeeper,
+    Timestamp, Unavailable,
 };
 use tokio::time::sleep;
 
@@ -124,6 +125,26 @@ async fn a_system_that_begins_knows_the_deadlines_of_dormant_streams() {
     assert!(storage.state(&s).is_none());
     assert!(storage.state(&kept).is_some());
     drop(keeper);
+}
+
+/// Crashes count within their period, whether the stream would rather have slept in between or not.
+#[tokio::test(start_paused = true)]
+async fn dormancy_forgets_no_crashes() {
+    let storage = Scripted::new();
+    let limits = Limits { dormant_after: SECOND, ..Default::default() };
+    let policy = StandardPolicy::transient().intensity(2, 600 * SECOND).backoff(Backoff::NONE);
+    let builder = Streamkeeper::builder().storage(storage.clone()).limits(limits);
+    let keeper = builder.policy(policy).start().await.unwrap();
+    let s = name("s");
+    keeper.create(&s, stream()).await.unwrap();
+    for crash in 0..3 {
+        storage.script(|_| Fault::Fail(StorageError::Unavailable("gone".into())));
+        assert!(keeper.append(&s, message("x")).await.is_err(), "crash {crash}");
+        storage.calm();
+        sleep(30 * SECOND).await;
+    }
+    let quarantined = keeper.append(&s, message("x")).await.unwrap_err();
+    assert!(matches!(quarantined, AppendError::Unavailable(Unavailable::Quarantined { .. })));
 }
 
 /// A policy may keep a stream down after a crash; its time comes all the same.
