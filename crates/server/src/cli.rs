@@ -249,6 +249,17 @@ pub(crate) struct Serve {
     )]
     pub(crate) max_pending_per_stream: usize,
 
+    /// How often retention looks for streams that have something to drop
+    #[arg(
+        long,
+        env = "STREAMKEEPER_RETENTION_INTERVAL",
+        default_value = "30s",
+        value_name = "TIME",
+        value_parser = units::interval,
+        help_heading = "Operation"
+    )]
+    pub(crate) retention_interval: Duration,
+
     /// How long a shutdown may take
     #[arg(
         long,

@@ -60,6 +60,7 @@ fn limits(config: &Serve) -> Result<Limits, Box<dyn Error>> {
     Ok(Limits {
         pending_bytes: config.max_pending,
         pending_bytes_per_stream: config.max_pending_per_stream,
+        retention_interval: config.retention_interval,
         ..Limits::default()
     })
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Builder;
 
 use crate::limits::{self, Limits, Permit};
+use crate::retention_supervisor;
 use crate::stream_supervisor::{Registry, StreamKey};
 use crate::{Clock, Unavailable};
 
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     stream_supervisor: RwLock<Option<DynamicSupervisor<StreamKey>>>,
     /// Forks whose source has given them a reference and that are not created yet.
     pub(crate) forks_on_the_way: DashSet<StreamId>,
+    pub(crate) retention: retention_supervisor::Shared,
     pending: Arc<Semaphore>,
     chance: Mutex<StdRng>,
 }
@@ -51,6 +53,7 @@ impl Context {
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),
+            retention: retention_supervisor::Shared::default(),
             pending: limits::pool(limits.pending_bytes),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
         })

@@ -25,6 +25,10 @@ pub struct Limits {
     pub recent_bytes_per_stream: usize,
     /// How long a request waits for a stream that is being started again. Default: 5 s.
     pub restart_patience: Duration,
+    /// How often retention looks for streams that have something to drop. Default: 30 s.
+    pub retention_interval: Duration,
+    /// How many streams retention works on at once. Default: 5.
+    pub compaction_workers: usize,
 }
 
 impl Default for Limits {
@@ -34,6 +38,8 @@ impl Default for Limits {
             pending_bytes_per_stream: 64 << 20,
             recent_bytes_per_stream: 64 << 10,
             restart_patience: Duration::from_secs(5),
+            retention_interval: Duration::from_secs(30),
+            compaction_workers: 5,
         }
     }
 }

@@ -1,21 +1,27 @@
 //! The supervision tree: every child spec of a system, on one page.
 //!
 //! ```text
-//! StreamSystem          rest_for_one, 3 restarts in 60 s
-//! └── StreamSupervisor  permanent; drains its children when it shuts down
-//!     └── Stream        transient, or as the system's policy says; one a stream that is in use
+//! StreamSystem                  rest_for_one, 3 restarts in 60 s
+//! ├── StreamSupervisor          permanent; drains its children when it shuts down
+//! │   └── Stream                transient, or as the system's policy says; one a stream that is in use
+//! ├── RetentionSupervisor       permanent; rest_for_one, 3 restarts in 60 s
+//! │   ├── CompactionWorkers     permanent
+//! │   │   └── CompactionWorker  temporary; one a stream that is due, five at once
+//! │   └── RetentionScheduler    permanent
+//! └── Recollection              temporary; ends when it has seen every stream that time can change
 //! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use streamkeeper_supervisor::{
-    ChildSpec, Intensity, NoObserver, StandardPolicy, StartError, Strategy, Supervisor,
+    ChildSpec, Intensity, NoObserver, Shutdown, StandardPolicy, StartError, Strategy, Supervisor,
     SupervisorFlags,
 };
 
 use crate::context::Context;
-use crate::stream_supervisor;
+use crate::system::recollect::Recollection;
+use crate::{retention_supervisor, stream_supervisor};
 
 /// Starts the tree.
 pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartError> {
@@ -24,7 +30,11 @@ pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartErr
         intensity: Intensity::new(3, Duration::from_secs(60)),
         seed: context.draw_seed(),
     };
-    let children = vec![stream_supervisor_spec(context)];
+    let children = vec![
+        stream_supervisor_spec(context),
+        retention_supervisor_spec(context),
+        recollection_spec(context),
+    ];
     Supervisor::start(flags, children, Arc::new(NoObserver), None).await
 }
 
@@ -33,4 +43,19 @@ fn stream_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
     ChildSpec::new("stream_supervisor", StandardPolicy::permanent(), move |parent| {
         stream_supervisor::start(context.clone(), parent)
     })
+}
+
+fn retention_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
+    let context = context.clone();
+    ChildSpec::new("retention_supervisor", StandardPolicy::permanent(), move |parent| {
+        retention_supervisor::start(context.clone(), parent)
+    })
+}
+
+fn recollection_spec(context: &Arc<Context>) -> ChildSpec {
+    let context = context.clone();
+    let spec = ChildSpec::actor("recollection", StandardPolicy::temporary(), move || {
+        (Recollection, context.clone())
+    });
+    spec.shutdown(Shutdown::BrutalKill)
 }
