@@ -99,8 +99,7 @@ pub(crate) async fn start(
         seed: context.draw_seed(),
     };
     let children = vec![workers_spec(&context), scheduler_spec(&context)];
-    let supervisor =
-        Supervisor::start(flags, children, Arc::new(NoObserver), Some(parent)).await?;
+    let supervisor = Supervisor::start(flags, children, Arc::new(NoObserver), Some(parent)).await?;
     context.retention.processes.write().supervisor = Some(supervisor.clone());
     Ok(supervisor.cell())
 }

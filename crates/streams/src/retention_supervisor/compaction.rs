@@ -18,10 +18,7 @@ use crate::stream_supervisor::{CallError, Handle, Live, Open, OpenError};
 const PAGE_BYTES: u64 = 256 << 10;
 
 /// Drops what the stream's policy lets go, if anything.
-pub(super) async fn compact(
-    context: &Arc<Context>,
-    name: &StreamName,
-) -> Result<(), Unavailable> {
+pub(super) async fn compact(context: &Arc<Context>, name: &StreamName) -> Result<(), Unavailable> {
     let handle = match context.open(name, Open::Existing).await {
         Ok(handle) => handle,
         Err(OpenError::NotFound) => {

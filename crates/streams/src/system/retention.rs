@@ -68,9 +68,11 @@ impl RetentionScheduler {
         &self,
         message: impl FnOnce(oneshot::Sender<T>) -> Message,
     ) -> Result<T, Unavailable> {
-        self.context.retention.ask(message).await.ok_or_else(|| match self.context.closing.is_cancelled() {
-            true => Unavailable::ShuttingDown,
-            false => Unavailable::Restarting,
+        self.context.retention.ask(message).await.ok_or_else(|| {
+            match self.context.closing.is_cancelled() {
+                true => Unavailable::ShuttingDown,
+                false => Unavailable::Restarting,
+            }
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Retention and forks: a fork keeps what it has inherited, and drops it by its own policy.
 
 use futures::FutureExt;
-use streamkeeper::{CreateRequest, ForkFrom, Offset, ReadError, Retention, StreamName, Streamkeeper};
+use streamkeeper::{
+    CreateRequest, ForkFrom, Offset, ReadError, Retention, StreamName, Streamkeeper,
+};
 use streamkeeper_storage::{Range, Storage};
 
 use crate::kit::*;

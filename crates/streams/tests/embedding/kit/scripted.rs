@@ -265,6 +265,17 @@ impl Storage for Scripted {
         self.inner.list(prefix, after, limit).await
     }
 
+    /// Exactly those, as the log does.
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        let names = self.inner.list("", after, usize::MAX).await?;
+        let scheduled = |name: &StreamName| self.state(name).is_some_and(|s| s.is_scheduled());
+        Ok(names.into_iter().filter(scheduled).take(limit).collect())
+    }
+
     fn health(&self) -> Result<(), StorageError> {
         self.inner.health()
     }
