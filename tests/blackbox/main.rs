@@ -22,6 +22,7 @@ mod names;
 mod offsets;
 mod overload;
 mod producers;
+mod retention;
 mod shutdown;
 mod sse_bytes;
 mod sse_text;

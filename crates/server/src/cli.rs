@@ -269,6 +269,16 @@ pub(crate) struct Serve {
         help_heading = "Limits"
     )]
     pub(crate) max_awake_streams: usize,
+    /// How often retention looks for streams that have something to drop
+    #[arg(
+        long,
+        env = "STREAMKEEPER_RETENTION_INTERVAL",
+        default_value = "30s",
+        value_name = "TIME",
+        value_parser = units::interval,
+        help_heading = "Operation"
+    )]
+    pub(crate) retention_interval: Duration,
 
     /// How long a shutdown may take
     #[arg(

@@ -62,6 +62,7 @@ fn limits(config: &Serve) -> Result<Limits, Box<dyn Error>> {
         pending_bytes_per_stream: config.max_pending_per_stream,
         dormant_after: config.dormant_after,
         awake_streams: config.max_awake_streams,
+        retention_interval: config.retention_interval,
         ..Limits::default()
     })
 }

@@ -8,12 +8,23 @@ use bytesize::ByteSize;
 /// The smallest page: below it, the headers would outweigh the data.
 pub(crate) const MIN_PAGE_BYTES: u64 = 1 << 10;
 
+/// The smallest interval: below it, looking would outweigh serving.
+pub(crate) const MIN_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The smallest journal segment: below it, beginning a new one would outweigh writing.
 pub(crate) const MIN_SEGMENT_BYTES: u64 = 4 << 10;
 
 /// Parses a duration, such as `500ms`, `30s` or `1m 30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}, such as 500ms, 30s or 2m"))
+}
+
+/// Parses the time between two looks at something, which must pass at all.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        time if time < MIN_INTERVAL => Err("at least 10ms".into()),
+        time => Ok(time),
+    }
 }
 
 /// Parses a number of bytes, such as `4KiB`, `16MiB` or `1000`.
@@ -60,6 +71,8 @@ mod tests {
         for bad in ["", "x", "-1", "10 parsecs"] {
             assert!(duration(bad).is_err() && bytes(bad).is_err(), "{bad:?}");
         }
+        assert_eq!(interval("10ms"), Ok(MIN_INTERVAL));
+        assert!(interval("0s").is_err());
         assert!(page_bytes("1023").is_err());
         assert!(request_bytes("4GiB").is_err());
     }

@@ -14,6 +14,7 @@ use uuid::Builder;
 
 use crate::expiry_queue::Deadlines;
 use crate::limits::{self, Limits, Permit, Pool};
+use crate::retention_supervisor;
 use crate::stream_supervisor::{Registry, StreamKey};
 use crate::{Clock, Unavailable};
 
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     stream_supervisor: RwLock<Option<DynamicSupervisor<StreamKey>>>,
     /// Forks whose source has given them a reference and that are not created yet.
     pub(crate) forks_on_the_way: DashSet<StreamId>,
+    pub(crate) retention: retention_supervisor::Shared,
     pending: Arc<Pool>,
     chance: Mutex<StdRng>,
 }
@@ -54,6 +56,7 @@ impl Context {
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),
+            retention: retention_supervisor::Shared::default(),
             pending: limits::pool(limits.pending_bytes),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
         })

@@ -29,6 +29,10 @@ pub struct Limits {
     pub awake_streams: usize,
     /// How long a request waits for a stream that is being started again. Default: 5 s.
     pub restart_patience: Duration,
+    /// How often retention looks for streams that have something to drop. Default: 30 s.
+    pub retention_interval: Duration,
+    /// How many streams retention works on at once. Default: 5.
+    pub compaction_workers: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +44,8 @@ impl Default for Limits {
             dormant_after: Duration::from_secs(60),
             awake_streams: 10_000,
             restart_patience: Duration::from_secs(5),
+            retention_interval: Duration::from_secs(30),
+            compaction_workers: 5,
         }
     }
 }

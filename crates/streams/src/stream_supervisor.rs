@@ -62,7 +62,6 @@ pub(crate) async fn start(
     let seed = context.draw_seed();
     let supervisor = DynamicSupervisor::start(observer, seed, Some(parent)).await?;
     context.set_stream_supervisor(supervisor.clone());
-    tokio::spawn(context.recollect());
     Ok(supervisor.cell())
 }
 
@@ -251,7 +250,8 @@ impl Observer<StreamKey> for RegistryKeeper {
             Event::Stopped { key } => {
                 if registry.forget(key) {
                     // The policy keeps it down until somebody asks for it; time goes on all the same.
-                    tokio::spawn(self.0.clone().recollect_one(key.name.clone()));
+                    let (context, name) = (self.0.clone(), key.name.clone());
+                    tokio::spawn(async move { context.recollect_one(&name).await });
                 }
             }
             Event::Escalated { key, .. } => drop(registry.forget(key)),

@@ -5,7 +5,8 @@ mod create;
 mod delete;
 mod live;
 mod read;
-mod recollect;
+pub(crate) mod recollect;
+mod retention;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use streamkeeper_supervisor::{
 };
 
 pub use self::live::Subscription;
+pub use self::retention::RetentionScheduler;
 
 use crate::context::Context;
 use crate::limits::{Limits, Permit};
@@ -170,6 +172,7 @@ impl Streamkeeper {
     /// them; what is left after the deadline is killed. Tells what did not stop by itself.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.end_live_reads();
+        self.context.retention.shutdown(deadline).await;
         // The streams first, for their report; the tree above them is then empty and quick.
         let streams = match self.context.stream_supervisor() {
             Ok(supervisor) => supervisor.shutdown(deadline).await,

@@ -1,11 +1,16 @@
 //! The supervision tree: every child spec of a system, on one page.
 //!
 //! ```text
-//! StreamSystem          rest_for_one, 3 restarts in 60 s
-//! ├── StreamSupervisor  permanent; drains its children when it shuts down
-//! │   └── Stream        transient, or as the system's policy says; one a stream that is in use
-//! ├── Dormancy          permanent; puts idle streams to sleep
-//! └── ExpiryQueue       permanent; wakes dormant streams whose time has come
+//! StreamSystem                  rest_for_one, 3 restarts in 60 s
+//! ├── StreamSupervisor          permanent; drains its children when it shuts down
+//! │   └── Stream                transient, or as the system's policy says; one a stream that is in use
+//! ├── RetentionSupervisor       permanent; rest_for_one, 3 restarts in 60 s
+//! │   ├── CompactionWorkers     permanent
+//! │   │   └── CompactionWorker  temporary; one a stream that is due, five at once
+//! │   └── RetentionScheduler    permanent
+//! ├── Recollection              permanent; sees once every stream that time can change
+//! ├── Dormancy                  permanent; puts idle streams to sleep
+//! └── ExpiryQueue               permanent; wakes dormant streams whose time has come
 //! ```
 
 use std::sync::Arc;
@@ -20,7 +25,8 @@ use streamkeeper_supervisor::{
 use crate::context::Context;
 use crate::dormancy::Dormancy;
 use crate::expiry_queue::ExpiryQueue;
-use crate::stream_supervisor;
+use crate::system::recollect::Recollection;
+use crate::{retention_supervisor, stream_supervisor};
 
 /// Starts the tree.
 pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartError> {
@@ -31,6 +37,8 @@ pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartErr
     };
     let children = vec![
         stream_supervisor_spec(context),
+        retention_supervisor_spec(context),
+        worker_spec("recollection", context, || Recollection),
         worker_spec("dormancy", context, || Dormancy),
         worker_spec("expiry_queue", context, || ExpiryQueue),
     ];
@@ -51,5 +59,12 @@ fn stream_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
     let context = context.clone();
     ChildSpec::new("stream_supervisor", StandardPolicy::permanent(), move |parent| {
         stream_supervisor::start(context.clone(), parent)
+    })
+}
+
+fn retention_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
+    let context = context.clone();
+    ChildSpec::new("retention_supervisor", StandardPolicy::permanent(), move |parent| {
+        retention_supervisor::start(context.clone(), parent)
     })
 }

@@ -42,6 +42,16 @@ impl Recent {
         }
     }
 
+    /// Forgets what lies wholly before a position.
+    pub(crate) fn truncate_before(&self, position: u64) {
+        let mut kept = self.chunks.lock();
+        while kept.queue.front().is_some_and(|shared| shared.chunk.end() <= position) {
+            if let Some(oldest) = kept.queue.pop_front() {
+                kept.bytes -= oldest.chunk.batch.size();
+            }
+        }
+    }
+
     /// A page as [`streamkeeper_storage::Storage::read`] defines it; `None` if the beginning is not
     /// at hand any more.
     pub(crate) fn read(
@@ -115,6 +125,21 @@ mod tests {
         assert_eq!(read(&recent, 4, 1).as_deref(), Some("bbbb"));
         assert_eq!(read(&recent, 8, 99).as_deref(), Some("cccc"));
         assert_eq!(read(&recent, 12, 99), None);
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_at_hand_any_more() {
+        let recent = Recent::new(64);
+        for (position, text) in [(0, "aaaa"), (4, "bbbb"), (8, "cccc")] {
+            recent.push(chunk(position, text));
+        }
+        recent.truncate_before(7);
+        assert_eq!(read(&recent, 0, 99), None);
+        assert_eq!(read(&recent, 4, 99).as_deref(), Some("bbbbcccc"));
+        recent.truncate_before(12);
+        assert_eq!(read(&recent, 8, 99), None);
+        recent.push(chunk(12, "dddd"));
+        assert_eq!(read(&recent, 12, 99).as_deref(), Some("dddd"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub(crate) mod message;
 mod operations;
 mod pipeline;
+mod retention;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use super::touch::Touch;
 use super::view::View;
 use super::waiters::Waiters;
 use crate::context::Context;
+use crate::retention_supervisor::Place;
 
 /// How long an actor that was started to create a stream waits for being told to.
 const CREATION_PATIENCE: Duration = Duration::from_secs(5);
@@ -67,6 +69,8 @@ pub(crate) struct State {
     touch: Arc<Touch>,
     timer: Option<AbortHandle>,
     wakeful_until: Option<Instant>,
+    /// Where the stream stands on the agenda of retention, if it has a policy.
+    place: Option<Place>,
     /// Outcomes that came when the mailbox took no more messages.
     late: (mpsc::UnboundedSender<Outcome>, mpsc::UnboundedReceiver<Outcome>),
     /// Storage has refused a record that others were decided upon: until the state is loaded anew,
@@ -103,6 +107,7 @@ impl Actor for Stream {
             touch,
             timer: None,
             wakeful_until: wakeful.map(|time| Instant::now() + time),
+            place: None,
             late: mpsc::unbounded_channel(),
             reloading: false,
             retired: false,
@@ -163,6 +168,8 @@ impl State {
             Message::Delete { reply } => self.delete(reply),
             Message::Fork { fork, reply } => self.fork(&fork, reply),
             Message::Release { fork, reply } => self.release(fork, reply),
+            Message::PlanCompaction { reply } => self.plan_compaction(reply),
+            Message::Truncate { id, cut, reply } => self.truncate(id, cut, reply),
             Message::Touch => self.record_touch(),
             Message::Expire => self.expire(),
             Message::Committed(outcome) => self.committed(outcome),
@@ -192,6 +199,7 @@ impl State {
         }
         self.views.send_replace(View::of(self.pending.as_ref(), &self.recent));
         self.arm();
+        self.take_place();
     }
 
     /// An actor without a stream ends: at once, or soon if its creation is on the way but does not
@@ -269,6 +277,7 @@ impl State {
         Effect {
             chunk,
             view: visible.then(|| View::of(self.pending.as_ref(), &self.recent)),
+            truncates: matches!(record, Record::Truncated { .. }),
             released: before.filter(|_| existed && self.pending.is_none()),
         }
     }
@@ -304,6 +313,10 @@ impl State {
                 followed
             });
             self.waiters.wake(&view);
+            if let (true, View::Live(live)) = (effect.truncates, &*view) {
+                live.recent.truncate_before(live.earliest);
+            }
+            self.note_due();
         }
         if let Some((origin, id)) = effect.released {
             self.context.release_source(origin, id);
@@ -336,6 +349,7 @@ impl State {
             Ok(state) if self.pipeline.is_empty() => {
                 self.pending = state;
                 self.reloading = false;
+                self.take_place();
                 // The timer may have fired meanwhile.
                 self.expire()
             }

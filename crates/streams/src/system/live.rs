@@ -79,13 +79,8 @@ impl Streamkeeper {
         let (handle, live) = self.look(name).await?;
         let handle = handle?;
         self.touch(name, &handle, &live);
-        let position = match from {
-            ReadFrom::Now => Offset::new(live.tail),
-            ReadFrom::Start => Offset::new(live.earliest),
-            ReadFrom::At(offset) => offset,
-        };
         // Tells early of an offset that was dropped, and brings one past the tail back.
-        let first = self.page(&live, ReadFrom::At(position), max_bytes).await?;
+        let first = self.page(&live, from, max_bytes).await?;
         let mut subscription = Subscription {
             system: self.clone(),
             name: name.clone(),

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use streamkeeper_protocol::stream::resolve_start;
+use streamkeeper_protocol::stream::{Trimmed, resolve_start};
 use streamkeeper_protocol::{Offset, ReadFrom, StreamName};
-use streamkeeper_storage::{Range, StorageError};
+use streamkeeper_storage::{Chunk, Range, StorageError};
 
 use super::Streamkeeper;
+use crate::context::Context;
 use crate::stream_supervisor::{Handle, Live, Open, OpenError, View};
 use crate::{Metadata, Page, ReadError, SharedChunk, Unavailable};
 
@@ -86,7 +87,7 @@ impl Streamkeeper {
         let chunks = match live.recent.read(start, live.tail, max_bytes) {
             _ if start == live.tail => Vec::new(),
             Some(chunks) => chunks,
-            None => self.read_storage(live, start, max_bytes).await?,
+            None => self.read_storage(live, from, start, max_bytes).await?,
         };
         let first = chunks.first().map_or(start, |shared| shared.chunk.position);
         let end = chunks.last().map_or(start, |shared| shared.chunk.end());
@@ -102,39 +103,61 @@ impl Streamkeeper {
         })
     }
 
-    /// Reads from storage; a fork's page may begin in its ancestors and end in its own data.
+    /// Reads from storage, from which retention may have dropped what the view still shows.
     async fn read_storage(
+        &self,
+        live: &Live,
+        from: ReadFrom,
+        start: u64,
+        max_bytes: u64,
+    ) -> Result<Vec<Arc<SharedChunk>>, ReadError> {
+        let chunks = self.context.read_through(live, start, max_bytes).await?;
+        let first = chunks.first().map(|chunk| chunk.position);
+        let may_drop = !live.config.retention.is_unlimited() || live.lineage.is_some();
+        match first {
+            Some(first) if first <= start || (may_drop && from == ReadFrom::Start) => {
+                Ok(chunks.into_iter().map(SharedChunk::new).collect())
+            }
+            _ if may_drop => {
+                Err(Trimmed { earliest: Offset::new(first.unwrap_or(live.tail)) }.into())
+            }
+            _ => Err(StorageError::Corrupt(format!("no data at position {start}")).into()),
+        }
+    }
+}
+
+impl Context {
+    /// Reads a page from storage; a fork's may begin in its ancestors and end in its own data. Begins
+    /// later than asked, or is empty, where retention has dropped data meanwhile.
+    pub(crate) async fn read_through(
         &self,
         live: &Live,
         start: u64,
         max_bytes: u64,
-    ) -> Result<Vec<Arc<SharedChunk>>, ReadError> {
+    ) -> Result<Vec<Chunk>, StorageError> {
         let inherited = live.lineage.iter().flat_map(|lineage| lineage.iter());
         let segments = inherited.map(|a| (a.id, a.until)).chain([(live.id, live.tail)]);
-        let mut page: Vec<Arc<SharedChunk>> = Vec::new();
+        let mut page: Vec<Chunk> = Vec::new();
         let (mut at, mut room) = (start, max_bytes);
         for (id, until) in segments {
             if at >= until {
                 continue;
             }
             let range = Range { id, from: at, until, max_bytes: room };
-            for chunk in self.context.storage.read(range).await? {
+            for chunk in self.storage.read(range).await? {
                 // Only the first message of a page may be larger than the page.
                 if !page.is_empty() && chunk.batch.size() > room {
                     return Ok(page);
                 }
                 room = room.saturating_sub(chunk.batch.size());
                 at = chunk.end();
-                page.push(SharedChunk::new(chunk));
+                page.push(chunk);
             }
             if at < until {
                 break;
             }
         }
-        match page.is_empty() {
-            true => Err(StorageError::Corrupt(format!("no data at position {start}")).into()),
-            false => Ok(page),
-        }
+        Ok(page)
     }
 }
 

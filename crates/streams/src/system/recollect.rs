@@ -1,52 +1,102 @@
-//! What a system that begins recollects: the streams that time alone can change.
+//! After a start of the streams' supervisor: recollects, in the background, the streams that time alone
+//! can change. None of them has an actor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::StreamExt;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::StreamState;
+use streamkeeper_storage::StorageError;
 
 use crate::context::Context;
 use crate::stream_supervisor::Touch;
 
-/// How many names are asked for at once: a backend may sort all of them for each page.
+/// How many names are asked for at once.
 const PAGE: usize = 65_536;
+/// How many states are loaded at once.
+const LOADS: usize = 32;
+/// How long to wait after storage has failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The process that walks over them once. It is started again with the supervisor of the streams.
+pub(crate) struct Recollection;
+
+/// The one message: to begin.
+pub(crate) struct Begin;
+
+impl Actor for Recollection {
+    type Msg = Begin;
+    type State = Arc<Context>;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Begin>,
+        context: Arc<Context>,
+    ) -> Result<Arc<Context>, ActorProcessingErr> {
+        // Not here: the system is up before everything is recollected.
+        myself.cast(Begin)?;
+        Ok(context)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Begin>,
+        _: Begin,
+        context: &mut Arc<Context>,
+    ) -> Result<(), ActorProcessingErr> {
+        context.recollect().await;
+        Ok(())
+    }
+}
 
 impl Context {
-    /// Looks through the streams that time alone can change, which all are dormant yet.
-    pub(crate) async fn recollect(self: Arc<Self>) {
+    /// Takes up what time will do to a stream that storage holds. Its actor, if it has one or gets one,
+    /// knows better and has the last word.
+    pub(crate) fn remember(&self, name: &StreamName, state: &StreamState) {
+        if !state.soft_deleted && !state.config.retention.is_unlimited() {
+            self.retention.agenda.remember(name, state);
+        }
+        let touch = Touch::recovered(state, self.clock.now());
+        self.deadlines.recollect(name, state, &Arc::new(touch));
+    }
+
+    async fn recollect(&self) {
         let mut after: Option<StreamName> = None;
         loop {
-            let page = match self.storage.scheduled(after.as_ref(), PAGE).await {
-                Ok(page) => page,
+            let names = match self.storage.scheduled(after.as_ref(), PAGE).await {
+                Ok(names) => names,
                 Err(error) => {
-                    tracing::warn!(%error, "dormant streams expire only when they are looked at");
-                    return;
+                    tracing::warn!(%error, "listing the streams that time can change");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
                 }
             };
-            let Some(last) = page.last() else { return };
-            after = Some(last.clone());
-            for name in page {
-                if self.closing.is_cancelled() {
-                    return;
-                }
-                self.clone().recollect_one(name).await;
-            }
-            tokio::task::yield_now().await;
+            let Some(last) = names.last().cloned() else { return };
+            futures::stream::iter(names)
+                .for_each_concurrent(LOADS, async |name| self.recollect_one(&name).await)
+                .await;
+            after = Some(last);
         }
     }
 
     /// Looks at one stream that has no actor.
-    pub(crate) async fn recollect_one(self: Arc<Self>, name: StreamName) {
-        match self.storage.load(&name).await {
-            Ok(Some(state)) => self.remember(&name, &state),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%name, %error, "a dormant stream is unreadable"),
+    pub(crate) async fn recollect_one(&self, name: &StreamName) {
+        loop {
+            match self.storage.load(name).await {
+                Ok(Some(state)) => return self.remember(name, &state),
+                Ok(None) => return,
+                // Storage has said so of this stream, and will not say otherwise.
+                Err(error @ StorageError::Corrupt(_)) => {
+                    return tracing::warn!(stream = %name, %error, "not recollected");
+                }
+                Err(error) => {
+                    tracing::warn!(stream = %name, %error, "recollecting");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
         }
-    }
-
-    /// Keeps in mind what time will do to a dormant stream.
-    fn remember(&self, name: &StreamName, state: &StreamState) {
-        let touch = Touch::recovered(state, self.clock.now());
-        self.deadlines.recollect(name, state, &Arc::new(touch));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use streamkeeper_protocol::stream::{
-    Append, Create, Fork, ForkGrant, ForkRejection, StreamId, StreamState,
+    Append, Compaction, Create, Cut, Fork, ForkGrant, ForkRejection, StreamId, StreamState,
 };
 use streamkeeper_storage::StorageError;
 use tokio::sync::{oneshot, watch};
@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::super::view::View;
 use super::super::waiters::Waiter;
 use crate::limits::Permit;
+use crate::retention_supervisor::Dropped;
 use crate::{AppendError, Appended, CreateError, Created, DeleteError, Unavailable};
 
 /// Where an answer goes.
@@ -29,6 +30,10 @@ pub(crate) enum Message {
     Fork { fork: Fork, reply: Reply<Box<ForkGrant>, ForkError> },
     /// Let go of a fork's reference.
     Release { fork: StreamId, reply: Reply<(), Unavailable> },
+    /// Tell what is to be dropped, if anything. Answered when all that the plan tells of is durable.
+    PlanCompaction { reply: Reply<Option<Compaction>, Unavailable> },
+    /// Drop everything before a message boundary of this life; tells what went, if anything.
+    Truncate { id: StreamId, cut: Cut, reply: Reply<Option<Dropped>, Unavailable> },
     /// Record the last use.
     Touch,
     /// Wait for news of the stream.
@@ -54,6 +59,8 @@ impl Message {
             Self::Delete { reply } => drop(reply.send(Err(why.clone().into()))),
             Self::Fork { reply, .. } => drop(reply.send(Err(why.clone().into()))),
             Self::Release { reply, .. } => drop(reply.send(Err(why.clone()))),
+            Self::PlanCompaction { reply } => drop(reply.send(Err(why.clone()))),
+            Self::Truncate { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::Touch | Self::Expire | Self::Doze => {}
             other => return Some(other),
         }

@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use streamkeeper_protocol::stream::{ForkGrant, Origin, StreamId};
+use streamkeeper_protocol::stream::{Compaction, ForkGrant, Origin, StreamId};
 use streamkeeper_storage::Chunk;
 use tokio::sync::oneshot;
 
 use super::super::view::View;
 use super::message::{ForkError, Permits, Reply};
+use crate::retention_supervisor::Dropped;
 use crate::{AppendError, Appended, CreateError, Created, DeleteError, Unavailable};
 
 /// An answer that is decided and waits to be true. Holds the request's permits until then.
@@ -31,6 +32,8 @@ pub(crate) enum Answer {
     Delete(Reply<(), DeleteError>, Result<(), DeleteError>),
     Fork(Reply<Box<ForkGrant>, ForkError>, Result<Box<ForkGrant>, ForkError>),
     Release(Reply<(), Unavailable>),
+    Plan(Reply<Option<Compaction>, Unavailable>, Option<Compaction>),
+    Truncate(Reply<Option<Dropped>, Unavailable>, Option<Dropped>),
 }
 
 /// What a record changes for others, once it is durable.
@@ -40,6 +43,8 @@ pub(crate) struct Effect {
     pub(crate) chunk: Option<Chunk>,
     /// The view to publish.
     pub(crate) view: Option<Arc<View>>,
+    /// Whether messages went that readers had at hand.
+    pub(crate) truncates: bool,
     /// A life that ended and held a reference on its source.
     pub(crate) released: Option<(Origin, StreamId)>,
 }
@@ -120,6 +125,8 @@ impl Answer {
             Self::Delete(reply, answer) => drop(reply.send(answer)),
             Self::Fork(reply, answer) => drop(reply.send(answer)),
             Self::Release(reply) => drop(reply.send(Ok(()))),
+            Self::Plan(reply, plan) => drop(reply.send(Ok(plan))),
+            Self::Truncate(reply, dropped) => drop(reply.send(Ok(dropped))),
         }
     }
 
@@ -132,6 +139,8 @@ impl Answer {
             Self::Delete(reply, _) => fail(reply, why),
             Self::Fork(reply, _) => fail(reply, why),
             Self::Release(reply) => fail(reply, why),
+            Self::Plan(reply, _) => fail(reply, why),
+            Self::Truncate(reply, _) => fail(reply, why),
         }
     }
 }

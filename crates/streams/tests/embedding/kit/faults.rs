@@ -1,7 +1,10 @@
 //! What can happen to a commit, and which commits it happens to.
 
+use std::sync::Arc;
+
 use streamkeeper_protocol::stream::Record;
-use streamkeeper_storage::{Entry, StorageError};
+use streamkeeper_storage::{Entry, Range, StorageError};
+use tokio::sync::Semaphore;
 
 /// What the storage does with one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,22 @@ pub(crate) enum Fault {
 
 /// Decides on a fault for each commit.
 pub(crate) type Script = Box<dyn FnMut(&Entry) -> Fault + Send>;
+
+/// What the storage does with one read.
+#[derive(Debug, Clone)]
+pub(crate) enum ReadFault {
+    /// Done at once.
+    None,
+    /// Done when the gate lets it through.
+    Wait(Arc<Semaphore>),
+    /// Failed.
+    Fail(StorageError),
+    /// Crash the caller.
+    Panic,
+}
+
+/// Decides on a fault for each read.
+pub(crate) type ReadScript = Box<dyn FnMut(&Range) -> ReadFault + Send>;
 
 /// The kind of a record, in one word.
 pub(crate) fn kind(record: &Record) -> &'static str {

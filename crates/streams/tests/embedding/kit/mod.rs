@@ -6,6 +6,6 @@ mod scripted;
 mod words;
 
 pub(crate) use clock::TestClock;
-pub(crate) use faults::{Fault, kind, when};
+pub(crate) use faults::{Fault, ReadFault, kind, when};
 pub(crate) use scripted::Scripted;
 pub(crate) use words::*;

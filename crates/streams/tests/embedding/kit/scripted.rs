@@ -14,8 +14,8 @@ use streamkeeper_storage::{
 };
 use tokio::sync::oneshot;
 
-use super::Fault;
-use super::faults::Script;
+use super::faults::{ReadScript, Script};
+use super::{Fault, ReadFault};
 
 /// A [`MemoryStorage`] behind a script.
 pub(crate) struct Scripted {
@@ -24,6 +24,7 @@ pub(crate) struct Scripted {
     lanes: Mutex<HashMap<StreamName, Lane>>,
     script: Mutex<Script>,
     loads: Mutex<HashMap<StreamName, Loads>>,
+    reads: Mutex<ReadScript>,
     journal: Mutex<Vec<Entry>>,
 }
 
@@ -55,6 +56,7 @@ impl Scripted {
             lanes: Mutex::default(),
             script: Mutex::new(Box::new(|_| Fault::None)),
             loads: Mutex::default(),
+            reads: Mutex::new(Box::new(|_| ReadFault::None)),
             journal: Mutex::default(),
         })
     }
@@ -67,6 +69,11 @@ impl Scripted {
     /// Nothing goes wrong from now on. What is held stays held.
     pub(crate) fn calm(&self) {
         self.script(|_| Fault::None);
+    }
+
+    /// Asks the script about every read from now on.
+    pub(crate) fn script_reads(&self, script: impl FnMut(&Range) -> ReadFault + Send + 'static) {
+        *self.reads.lock() = Box::new(script);
     }
 
     /// The next loads of a stream fail.
@@ -239,6 +246,13 @@ impl Storage for Scripted {
     }
 
     async fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
+        let fault = (self.reads.lock())(&range);
+        match fault {
+            ReadFault::None => {}
+            ReadFault::Wait(gate) => drop(gate.acquire().await.expect("gates are never closed")),
+            ReadFault::Fail(error) => return Err(error),
+            ReadFault::Panic => panic!("scripted crash of a read"),
+        }
         self.inner.read(range).await
     }
 
@@ -251,12 +265,15 @@ impl Storage for Scripted {
         self.inner.list(prefix, after, limit).await
     }
 
+    /// Exactly those, as the log does.
     async fn scheduled(
         &self,
         after: Option<&StreamName>,
         limit: usize,
     ) -> Result<Vec<StreamName>, StorageError> {
-        self.inner.scheduled(after, limit).await
+        let names = self.inner.list("", after, usize::MAX).await?;
+        let scheduled = |name: &StreamName| self.state(name).is_some_and(|s| s.is_scheduled());
+        Ok(names.into_iter().filter(scheduled).take(limit).collect())
     }
 
     fn health(&self) -> Result<(), StorageError> {

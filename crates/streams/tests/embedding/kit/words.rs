@@ -1,11 +1,13 @@
 //! Short words for the API.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use streamkeeper::{
     AppendError, AppendRequest, Appended, ContentType, CreateError, CreateRequest, Created, Expiry,
-    ForkFrom, Offset, Page, Producer, ReadError, ReadFrom, StreamName, Streamkeeper, Unavailable,
+    ForkFrom, Limits, Offset, Page, Producer, ReadError, ReadFrom, Retention, RetentionStatus,
+    StreamName, Streamkeeper, Unavailable,
 };
 use streamkeeper_protocol::{ProducerId, Ttl};
 
@@ -21,6 +23,33 @@ pub(crate) async fn keeper(storage: &Arc<Scripted>) -> Streamkeeper {
 pub(crate) async fn keeper_at(storage: &Arc<Scripted>, clock: &TestClock) -> Streamkeeper {
     let builder = Streamkeeper::builder().storage(storage.clone()).clock(clock.clone());
     builder.seed(1).start().await.unwrap()
+}
+
+pub(crate) async fn keeper_with(
+    storage: &Arc<Scripted>,
+    clock: &TestClock,
+    limits: Limits,
+) -> Streamkeeper {
+    let builder = Streamkeeper::builder().storage(storage.clone()).clock(clock.clone());
+    builder.limits(limits).seed(1).start().await.unwrap()
+}
+
+/// What retention has done when everything that is due is done with.
+pub(crate) async fn compacted(keeper: &Streamkeeper) -> RetentionStatus {
+    let retention = keeper.retention();
+    retention.check_now().await.unwrap();
+    retention.status().await.unwrap()
+}
+
+/// Appends messages, each for itself.
+pub(crate) async fn append_all(
+    keeper: &Streamkeeper,
+    name: &StreamName,
+    bodies: impl IntoIterator<Item = String>,
+) {
+    for body in bodies {
+        keeper.append(name, message(body)).await.unwrap();
+    }
 }
 
 pub(crate) fn name(text: &str) -> StreamName {
@@ -42,6 +71,12 @@ pub(crate) fn stream() -> CreateRequest {
 
 pub(crate) fn ttl(seconds: u64) -> Option<Expiry> {
     Some(Expiry::Ttl(Ttl::parse(seconds.to_string().as_bytes()).unwrap()))
+}
+
+/// A stream of text of which so many messages are kept.
+pub(crate) fn keeping(messages: u64) -> CreateRequest {
+    let retention = Retention { max_messages: NonZeroU64::new(messages), ..Default::default() };
+    CreateRequest { retention: Some(retention), ..stream() }
 }
 
 /// A fork of all that the source has.
