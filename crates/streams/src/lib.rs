@@ -11,9 +11,14 @@ mod clock;
 mod context;
 mod dormancy;
 mod error;
+mod events;
 mod expiry_queue;
 mod limits;
+mod listener;
+mod message;
+mod observation;
 mod page;
+mod policies;
 mod request;
 mod stream_supervisor;
 mod system;
@@ -21,13 +26,19 @@ mod tree;
 
 pub use streamkeeper_protocol as protocol;
 pub use streamkeeper_protocol::stream::{Expiry, Retention, StreamId};
-pub use streamkeeper_protocol::{ContentType, Offset, Producer, ReadFrom, StreamName, Timestamp};
+pub use streamkeeper_protocol::{
+    ContentType, Offset, Producer, ReadFrom, StreamName, Timestamp, Ttl,
+};
 pub use streamkeeper_storage as storage;
 pub use streamkeeper_supervisor as supervisor;
 
 pub use clock::{Clock, SystemClock};
-pub use error::{AppendError, CreateError, DeleteError, ReadError, Unavailable};
+pub use error::{AppendError, CreateError, DeleteError, ListError, ReadError, Unavailable};
+pub use events::{EVENT_BACKLOG, Events, SupervisionEvent};
 pub use limits::{Limits, Permit, REQUEST_OVERHEAD};
+pub use listener::{LISTENER_PAGE_BYTES, Listener, ListenerStatus, Update};
+pub use message::{Message, Messages};
+pub use observation::{Process, QuarantinedStream, StreamActivity, StreamInfo, StreamsPage, Tree};
 pub use page::{Page, SharedChunk};
 pub use request::{AppendRequest, Appended, CreateRequest, Created, ForkFrom, Metadata, Outcome};
-pub use system::{Builder, Streamkeeper, Subscription};
+pub use system::{Builder, Listing, Streamkeeper, Subscription};

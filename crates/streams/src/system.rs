@@ -3,7 +3,9 @@
 mod append;
 mod create;
 mod delete;
+mod list;
 mod live;
+mod observe;
 mod read;
 mod recollect;
 
@@ -13,14 +15,15 @@ use std::time::Duration;
 
 use streamkeeper_protocol::StreamName;
 use streamkeeper_storage::{MemoryStorage, Storage};
-use streamkeeper_supervisor::{
-    LiftError, RestartPolicy, ShutdownReport, StandardPolicy, StartError, Supervisor,
-};
+use streamkeeper_supervisor::{LiftError, RestartPolicy, ShutdownReport, StartError, Supervisor};
 
+pub use self::list::Listing;
 pub use self::live::Subscription;
 
 use crate::context::Context;
+use crate::events::Events;
 use crate::limits::{Limits, Permit};
+use crate::policies::Policies;
 use crate::{Clock, SystemClock, Unavailable, tree};
 
 /// A system of streams. Cheap to clone; every clone is the same system.
@@ -58,7 +61,7 @@ pub struct Streamkeeper {
 pub struct Builder {
     storage: Option<Arc<dyn Storage>>,
     clock: Arc<dyn Clock>,
-    policy: Arc<dyn RestartPolicy>,
+    policies: Policies,
     limits: Limits,
     seed: Option<u64>,
 }
@@ -76,10 +79,37 @@ impl Builder {
 
     /// What to do when a stream's actor ends. Default: [`StandardPolicy::transient`].
     ///
-    /// The policy is asked with the stream's name as the incident's child, so it can decide by name. It
-    /// is asked of crashes only: a stream that ends because it was deleted or has expired stays ended.
-    pub fn policy(self, policy: impl RestartPolicy) -> Self {
-        Self { policy: Arc::new(policy), ..self }
+    /// The policy is asked with the stream's name as the incident's child. It is asked of crashes only:
+    /// a stream that ends because it was deleted or has expired stays ended.
+    ///
+    /// [`StandardPolicy::transient`]: streamkeeper_supervisor::StandardPolicy::transient
+    pub fn policy(mut self, policy: impl RestartPolicy) -> Self {
+        self.policies.set_default(policy);
+        self
+    }
+
+    /// The same for the streams whose names begin with `prefix`, intensity and period included. The
+    /// longest prefix wins; a prefix that is given again replaces the first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), streamkeeper::supervisor::StartError> {
+    /// use std::time::Duration;
+    /// use streamkeeper::Streamkeeper;
+    /// use streamkeeper::supervisor::StandardPolicy;
+    ///
+    /// let patient = StandardPolicy::transient().intensity(100, Duration::from_secs(60));
+    /// let keeper = Streamkeeper::builder()
+    ///     .policy_for("orders/", patient)
+    ///     .policy_for("scratch/", StandardPolicy::temporary())
+    ///     .start()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn policy_for(mut self, prefix: &str, policy: impl RestartPolicy) -> Self {
+        self.policies.set(prefix, policy);
+        self
     }
 
     /// The limits. Default: [`Limits::default`].
@@ -96,7 +126,7 @@ impl Builder {
     pub async fn start(self) -> Result<Streamkeeper, StartError> {
         let storage = self.storage.unwrap_or_else(|| Arc::new(MemoryStorage::new()));
         let seed = self.seed.unwrap_or_else(rand::random);
-        let context = Context::new(storage, self.clock, self.policy, self.limits, seed);
+        let context = Context::new(storage, self.clock, self.policies, self.limits, seed);
         let tree = tree::start(&context).await?;
         Ok(Streamkeeper { context, tree })
     }
@@ -114,7 +144,7 @@ impl Streamkeeper {
         Builder {
             storage: None,
             clock: Arc::new(SystemClock),
-            policy: Arc::new(StandardPolicy::transient()),
+            policies: Policies::default(),
             limits: Limits::default(),
             seed: None,
         }
@@ -153,12 +183,23 @@ impl Streamkeeper {
         }
     }
 
+    /// What happens to streams as processes, from now on: starts, crashes with their cause, restarts,
+    /// quarantine, dormancy. Costs nothing while nobody listens.
+    pub fn events(&self) -> Events {
+        self.context.events.listen()
+    }
+
     /// Whether writes can be expected to succeed; tells why not.
     pub fn health(&self) -> Result<(), Unavailable> {
         if self.context.closing.is_cancelled() {
             return Err(Unavailable::ShuttingDown);
         }
         self.context.storage.health().map_err(Unavailable::Storage)
+    }
+
+    /// Returns when live reads are to end.
+    pub(crate) async fn closing(&self) {
+        self.context.closing.cancelled().await;
     }
 
     /// Ends live reads: each gets what there is, and no new one waits. Writes go on.
@@ -176,6 +217,7 @@ impl Streamkeeper {
             Err(_) => ShutdownReport::default(),
         };
         self.tree.shutdown(deadline).await;
+        self.context.events.end();
         streams
     }
 }

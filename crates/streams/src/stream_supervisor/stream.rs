@@ -22,10 +22,12 @@ use self::message::{Follow, Message};
 use self::pipeline::{Answer, Effect, Pipeline};
 use super::StreamKey;
 use super::ended::Ending;
+use super::gauge::Gauge;
 use super::recent::Recent;
 use super::touch::Touch;
 use super::view::View;
 use super::waiters::Waiters;
+use crate::SupervisionEvent;
 use crate::context::Context;
 
 /// How long an actor that was started to create a stream waits for being told to.
@@ -39,6 +41,7 @@ pub(crate) struct Arguments {
     pub(crate) state: Option<StreamState>,
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) touch: Arc<Touch>,
+    pub(crate) gauge: Arc<Gauge>,
     /// Tells callers of the actor's end.
     pub(crate) ending: Ending,
     /// Whether the actor was asked to create the stream, so that there need not be one.
@@ -62,6 +65,7 @@ pub(crate) struct State {
     subscribers: Arc<()>,
     touch: Arc<Touch>,
     timer: Option<AbortHandle>,
+    gauge: Arc<Gauge>,
     /// Outcomes that came when the mailbox took no more messages.
     late: (mpsc::UnboundedSender<Outcome>, mpsc::UnboundedReceiver<Outcome>),
     /// Storage has refused a record that others were decided upon: until the state is loaded anew,
@@ -83,7 +87,8 @@ impl Actor for Stream {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { context, key, state, views, touch, ending, may_be_absent } = arguments;
+        let Arguments { context, key, state, views, touch, gauge, ending, may_be_absent } =
+            arguments;
         let mut state = State {
             recent: Recent::new(context.limits.recent_bytes_per_stream),
             context,
@@ -96,11 +101,13 @@ impl Actor for Stream {
             subscribers: Arc::new(()),
             touch,
             timer: None,
+            gauge,
             late: mpsc::unbounded_channel(),
             reloading: false,
             retired: false,
             _ending: ending,
         };
+        state.gauge.subscribers_hold(Arc::downgrade(&state.subscribers));
         state.recover();
         state.see_whether_there_is_a_stream(may_be_absent);
         Ok(state)
@@ -112,12 +119,16 @@ impl Actor for Stream {
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        if message.is_request() {
+            state.gauge.taken();
+        }
         if state.retired {
             // Dropping the reply tells the caller to look the stream up again.
             state.pass_on(&message);
             return Ok(());
         }
         state.handle(message)?;
+        state.gauge.holds(state.pipeline.len(), state.waiters.len());
         state.retire_if_over();
         Ok(())
     }
@@ -363,6 +374,8 @@ impl State {
 
     fn retire(&mut self) {
         self.retired = true;
+        // First, so that nothing is told of a successor before.
+        self.context.tell(SupervisionEvent::Stopped { name: self.key.name.clone() });
         self.context.registry.retire(&self.key);
         // Answers what is in the mailbox, then stops.
         let _ = self.myself.drain();
@@ -382,6 +395,7 @@ impl State {
         // Before the registry forgets the actor: whoever starts the next one finds the deadline.
         self.context.deadlines.keep(&self.key.name, state, &self.touch);
         self.disarm();
+        self.context.tell(SupervisionEvent::Dormant { name: self.key.name.clone() });
         self.retire();
     }
 

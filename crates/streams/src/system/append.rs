@@ -26,6 +26,26 @@ impl Streamkeeper {
         self.append_with(name, request, permit).await
     }
 
+    /// Closes the stream: nothing more can be appended, and live readers end when they have everything.
+    /// A stream that is closed already stays so.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{AppendRequest, CreateRequest, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// assert!(keeper.close(&name).await?.closed);
+    /// assert!(keeper.append(&name, AppendRequest::text("too late")).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close(&self, name: &StreamName) -> Result<Appended, AppendError> {
+        self.append(name, AppendRequest::closing()).await
+    }
+
     /// [`append`](Self::append) with a permit that was taken before the body was read.
     pub async fn append_with(
         &self,

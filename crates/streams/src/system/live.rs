@@ -128,6 +128,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The life of the stream that it follows.
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
     /// Where the next page begins.
     pub fn next_offset(&self) -> Offset {
         self.next_offset

@@ -8,7 +8,7 @@ use streamkeeper_storage::{Range, StorageError};
 
 use super::Streamkeeper;
 use crate::stream_supervisor::{Handle, Live, Open, OpenError, View};
-use crate::{Metadata, Page, ReadError, SharedChunk, Unavailable};
+use crate::{Messages, Metadata, Page, ReadError, SharedChunk, Unavailable};
 
 impl Streamkeeper {
     /// Reads one page (PROTOCOL.md section 5.6): at most `max_bytes`, but at least one message if
@@ -24,6 +24,32 @@ impl Streamkeeper {
             self.touch(name, handle, &live);
         }
         self.page(&live, from, max_bytes).await
+    }
+
+    /// Reads one page as single messages, each with its own offset; otherwise as [`read`](Self::read).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, ReadFrom, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("orders")?;
+    /// keeper.create(&name, CreateRequest::json().body("[1, 22]")).await?;
+    ///
+    /// let page = keeper.read_messages(&name, ReadFrom::Start, 1 << 20).await?;
+    /// assert_eq!(page.messages[1].data, "22");
+    /// assert_eq!(page.messages[1].offset, page.next_offset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn read_messages(
+        &self,
+        name: &StreamName,
+        from: ReadFrom,
+        max_bytes: u64,
+    ) -> Result<Messages, ReadError> {
+        self.read(name, from, max_bytes).await.map(|page| Messages::from(&page))
     }
 
     /// What is known of the stream (section 5.5). Does not move its TTL.
