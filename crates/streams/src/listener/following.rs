@@ -153,7 +153,9 @@ impl Following {
             // A closed stream is complete before its subscription ends.
             Ok(None) => Some(self.fail(Unavailable::ShuttingDown.into())),
             Err(ReadError::Unavailable(why)) if why != Unavailable::ShuttingDown => {
-                Some(self.lose(0))
+                // A subscription has waited for a restart already, but not looked what is readable.
+                self.phase = Phase::Looking { attempt: 0 };
+                Some(Step::Status(ListenerStatus::Disconnected))
             }
             Err(error) => Some(self.fail(error)),
         }
