@@ -68,11 +68,43 @@ pub struct Builder {
 
 impl Builder {
     /// What keeps the streams. Default: a new [`MemoryStorage`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use streamkeeper::Streamkeeper;
+    /// use streamkeeper::storage::MemoryStorage;
+    ///
+    /// let keeper = Streamkeeper::builder().storage(Arc::new(MemoryStorage::new())).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
         Self { storage: Some(storage), ..self }
     }
 
     /// What tells the time. Default: the machine's clock.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{Clock, Streamkeeper, Timestamp};
+    ///
+    /// /// A time that stands still.
+    /// struct Stopped;
+    ///
+    /// impl Clock for Stopped {
+    ///     fn now(&self) -> Timestamp {
+    ///         Timestamp::from_millis(1_700_000_000_000)
+    ///     }
+    /// }
+    ///
+    /// let keeper = Streamkeeper::builder().clock(Stopped).seed(7).start().await?;
+    /// assert_eq!(keeper.now(), Timestamp::from_millis(1_700_000_000_000));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
@@ -113,6 +145,17 @@ impl Builder {
     }
 
     /// The limits. Default: [`Limits::default`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{Limits, Streamkeeper};
+    ///
+    /// let limits = Limits { pending_bytes: 64 << 20, ..Limits::default() };
+    /// let keeper = Streamkeeper::builder().limits(limits).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
@@ -173,6 +216,20 @@ impl Streamkeeper {
     /// Starts a quarantined stream again; `false` if it is not in quarantine.
     ///
     /// Fails if it cannot be started; it then stays in quarantine.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::Streamkeeper;
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// for stream in keeper.quarantined() {
+    ///     println!("{} is kept down: {}", stream.name, stream.reason);
+    ///     keeper.lift_quarantine(&stream.name).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn lift_quarantine(&self, name: &StreamName) -> Result<bool, Unavailable> {
         let Some(key) = self.context.registry.quarantined_key(name) else { return Ok(false) };
         let lifted = self.context.stream_supervisor()?.lift_quarantine(&key).await;
@@ -185,6 +242,21 @@ impl Streamkeeper {
 
     /// What happens to streams as processes, from now on: starts, crashes with their cause, restarts,
     /// quarantine, dormancy. Costs nothing while nobody listens.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures::StreamExt;
+    /// use streamkeeper::{CreateRequest, StreamName, Streamkeeper, SupervisionEvent};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let mut events = keeper.events();
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// assert_eq!(events.next().await, Some(SupervisionEvent::Started { name }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events(&self) -> Events {
         self.context.events.listen()
     }
@@ -209,6 +281,21 @@ impl Streamkeeper {
 
     /// Shuts the system down: ends live reads, lets every stream answer what waits for it, then stops
     /// them; what is left after the deadline is killed. Tells what did not stop by itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use streamkeeper::Streamkeeper;
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let report = keeper.shutdown(Duration::from_secs(5)).await;
+    /// for name in report.stopped.iter().chain(&report.killed) {
+    ///     eprintln!("{name} did not stop in time");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.end_live_reads();
         // The streams first, for their report; the tree above them is then empty and quick.

@@ -17,6 +17,27 @@ impl Streamkeeper {
     ///
     /// The answer comes when the change is durable. A body for a JSON stream is one message, or an
     /// array of messages.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::protocol::{Producer, ProducerId};
+    /// use streamkeeper::{AppendRequest, CreateRequest, Outcome, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// let appended = keeper.append(&name, AppendRequest::text("hello")).await?;
+    /// assert_eq!(appended.next_offset.position(), 5);
+    ///
+    /// // A producer numbers its appends, so that a retry is never written twice.
+    /// let id = ProducerId::parse(b"till-1")?;
+    /// let request = AppendRequest::text("!").producer(Producer { id, epoch: 0, seq: 0 });
+    /// assert_eq!(keeper.append(&name, request.clone()).await?.outcome, Outcome::Appended);
+    /// assert_eq!(keeper.append(&name, request).await?.outcome, Outcome::Duplicate);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn append(
         &self,
         name: &StreamName,

@@ -57,6 +57,17 @@ impl Streamkeeper {
 
     /// The streams that crashed too often and are kept down, sorted by name, each with the reason.
     /// [`lift_quarantine`](Self::lift_quarantine) brings one back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::Streamkeeper;
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// assert!(keeper.quarantined().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn quarantined(&self) -> Vec<QuarantinedStream> {
         let all = self.context.registry.in_quarantine().into_iter();
         all.map(|(name, reason)| QuarantinedStream { name, reason }).collect()

@@ -13,6 +13,27 @@ use crate::{Messages, Metadata, Page, ReadError, SharedChunk, Unavailable};
 impl Streamkeeper {
     /// Reads one page (PROTOCOL.md section 5.6): at most `max_bytes`, but at least one message if
     /// there is one. Moves the stream's TTL.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, ReadFrom, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text().body("hello")).await?;
+    /// let mut from = ReadFrom::Start;
+    /// loop {
+    ///     let page = keeper.read(&name, from, 64 << 10).await?;
+    ///     println!("{:?}", page.payloads());
+    ///     from = ReadFrom::At(page.next_offset);
+    ///     if page.up_to_date {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read(
         &self,
         name: &StreamName,
@@ -53,6 +74,21 @@ impl Streamkeeper {
     }
 
     /// What is known of the stream (section 5.5). Does not move its TTL.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text().body("hello")).await?;
+    /// let metadata = keeper.metadata(&name).await?;
+    /// assert_eq!(metadata.content_type.as_str(), "text/plain");
+    /// assert_eq!(metadata.next_offset.position(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn metadata(&self, name: &StreamName) -> Result<Metadata, ReadError> {
         let (_, live) = self.look(name).await?;
         Ok(Metadata {
