@@ -4,6 +4,8 @@
 //! cargo run -p streamkeeper-examples --example custom_restart_policy
 //! ```
 //!
+//! Two things are watched: what the policy decides, and what the supervision events tell.
+//!
 //! The storage below loses its temper with one stream: each append to `poison` fails, and a stream
 //! whose storage fails crashes on purpose. The policy starts it again, three times and each time a
 //! little later; then it is quarantined: writes are refused with the reason, reads go on. The stream
@@ -17,9 +19,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use streamkeeper::supervisor::{ExitReason, Incident, Intensity, RestartPolicy, Verdict};
 use streamkeeper::{
-    AppendRequest, Appended, ContentType, CreateRequest, ReadFrom, StreamName, Streamkeeper,
+    AppendRequest, Appended, CreateRequest, ReadFrom, StreamName, Streamkeeper, SupervisionEvent,
 };
 use streamkeeper_protocol::stream::{Record, StreamState};
 use streamkeeper_storage::{Chunk, Commit, Entry, MemoryStorage, Range, Storage, StorageError};
@@ -50,9 +53,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Streamkeeper::builder().storage(storage.clone()).policy(ThreeStrikes).start().await?;
     let poison = StreamName::new("poison")?;
     let healthy = StreamName::new("healthy")?;
+    let mut events = keeper.events();
+    let watcher = tokio::spawn(async move {
+        let mut words = Vec::new();
+        while let Some(event) = events.next().await {
+            println!("  event: {event:?}");
+            words.extend(word(&event));
+        }
+        words
+    });
     for name in [&poison, &healthy] {
-        let request = CreateRequest { body: "created;".into(), ..Default::default() };
-        keeper.create(name, request).await?;
+        keeper.create(name, CreateRequest::bytes().body("created;")).await?;
     }
 
     for attempt in 1..=5 {
@@ -70,18 +81,35 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{name} reads {:?}", page.payloads());
     }
 
+    for stream in keeper.quarantined() {
+        println!("{} is kept down: {}", stream.name, stream.reason);
+    }
     storage.repaired.store(true, Ordering::Relaxed);
     println!("repaired; lifted: {}", keeper.lift_quarantine(&poison).await?);
     println!("{poison}: appended up to {}", append(&keeper, &poison).await?.next_offset);
     keeper.shutdown(Duration::from_secs(5)).await;
+
+    // The events end with the system.
+    let words = watcher.await?;
+    let count = |word| words.iter().filter(|told| **told == word).count();
+    assert_eq!((count("crashed"), count("restarting"), count("quarantined")), (4, 3, 1));
     Ok(())
+}
+
+/// What happened to the stream `poison`, in a word.
+fn word(event: &SupervisionEvent) -> Option<&'static str> {
+    match event {
+        _ if event.name().is_none_or(|name| name.as_str() != "poison") => None,
+        SupervisionEvent::Crashed { .. } => Some("crashed"),
+        SupervisionEvent::Restarting { .. } => Some("restarting"),
+        SupervisionEvent::Quarantined { .. } => Some("quarantined"),
+        _ => None,
+    }
 }
 
 /// Appends; waits, as every request does, while the stream is being started again.
 async fn append(keeper: &Streamkeeper, name: &StreamName) -> Result<Appended, Box<dyn Error>> {
-    let content_type = Some(ContentType::default());
-    let request = AppendRequest { content_type, body: "more;".into(), ..Default::default() };
-    Ok(keeper.append(name, request).await?)
+    Ok(keeper.append(name, AppendRequest::bytes("more;")).await?)
 }
 
 /// Memory, but for the appends of one stream.
@@ -128,5 +156,13 @@ impl Storage for FaultyStorage {
 
     fn health(&self) -> Result<(), StorageError> {
         self.memory.health()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_runs() {
+        super::main().expect("it runs");
     }
 }

@@ -68,6 +68,16 @@ impl ContentType {
         }
     }
 
+    /// `application/json`: streams of JSON values.
+    pub const fn json() -> Self {
+        Self(Text::Json)
+    }
+
+    /// `text/plain`.
+    pub const fn text() -> Self {
+        Self(Text::Plain)
+    }
+
     /// The content type exactly as it was given.
     pub fn as_str(&self) -> &str {
         match &self.0 {

@@ -8,12 +8,14 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::Storage;
-use streamkeeper_supervisor::{DynamicSupervisor, RestartPolicy};
+use streamkeeper_supervisor::DynamicSupervisor;
 use tokio_util::sync::CancellationToken;
 use uuid::Builder;
 
+use crate::events::EventBus;
 use crate::expiry_queue::Deadlines;
 use crate::limits::{self, Limits, Permit, Pool};
+use crate::policies::Policies;
 use crate::retention_supervisor;
 use crate::stream_supervisor::{Registry, StreamKey};
 use crate::{Clock, Unavailable};
@@ -22,11 +24,12 @@ use crate::{Clock, Unavailable};
 pub(crate) struct Context {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) policy: Arc<dyn RestartPolicy>,
+    pub(crate) policies: Policies,
     pub(crate) limits: Limits,
     pub(crate) registry: Registry,
     /// When dormant streams end.
     pub(crate) deadlines: Deadlines,
+    pub(crate) events: EventBus,
     /// Cancelled when live readers are to end.
     pub(crate) closing: CancellationToken,
     /// The stream supervisor of the day: another one after it was restarted.
@@ -42,17 +45,18 @@ impl Context {
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
-        policy: Arc<dyn RestartPolicy>,
+        policies: Policies,
         limits: Limits,
         seed: u64,
     ) -> Arc<Self> {
         Arc::new(Self {
             storage,
             clock,
-            policy,
+            policies,
             limits,
             registry: Registry::new(limits.awake_streams),
             deadlines: Deadlines::default(),
+            events: EventBus::default(),
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),

@@ -100,6 +100,14 @@ pub enum ReadError {
     Unavailable(#[from] Unavailable),
 }
 
+/// Why streams could not be listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// The storage cannot be asked now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
 impl From<StorageError> for Unavailable {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)

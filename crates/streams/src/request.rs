@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use streamkeeper_protocol::stream::{Expiry, ProducerState, Retention, StreamId};
-use streamkeeper_protocol::{ContentType, Offset, Producer, StreamName, StreamSeq};
+use streamkeeper_protocol::{ContentType, Offset, Producer, StreamName, StreamSeq, Timestamp, Ttl};
 
 /// A stream to create, or to confirm as described (PROTOCOL.md section 5.1).
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,75 @@ pub struct CreateRequest {
     pub body: Bytes,
     /// For a fork: what it branches off.
     pub fork: Option<ForkFrom>,
+}
+
+impl CreateRequest {
+    /// A stream of that content type.
+    ///
+    /// ```
+    /// use streamkeeper::{ContentType, CreateRequest, Ttl};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let csv = ContentType::parse("text/csv")?;
+    /// let request = CreateRequest::of(csv).body("id,name\n").ttl(Ttl::new(3600)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn of(content_type: ContentType) -> Self {
+        Self { content_type: Some(content_type), ..Self::default() }
+    }
+
+    /// A stream of JSON values.
+    pub fn json() -> Self {
+        Self::of(ContentType::json())
+    }
+
+    /// A stream of plain text.
+    pub fn text() -> Self {
+        Self::of(ContentType::text())
+    }
+
+    /// A stream of bytes (`application/octet-stream`).
+    pub fn bytes() -> Self {
+        Self::of(ContentType::default())
+    }
+
+    /// A fork of all that the source has now.
+    pub fn fork_of(source: StreamName) -> Self {
+        let fork = ForkFrom { source, offset: None, sub_offset: 0 };
+        Self { fork: Some(fork), ..Self::default() }
+    }
+
+    /// A fork of what the source has before an offset.
+    pub fn fork_at(source: StreamName, offset: Offset) -> Self {
+        let fork = ForkFrom { source, offset: Some(offset), sub_offset: 0 };
+        Self { fork: Some(fork), ..Self::default() }
+    }
+
+    /// With these first messages.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    /// Ends by itself when it was neither read nor written for so long.
+    pub fn ttl(self, ttl: Ttl) -> Self {
+        Self { expiry: Some(Expiry::Ttl(ttl)), ..self }
+    }
+
+    /// Ends by itself at a time.
+    pub fn expires_at(self, at: Timestamp) -> Self {
+        Self { expiry: Some(Expiry::At(at)), ..self }
+    }
+
+    /// Keeps no more than this.
+    pub fn retention(self, retention: Retention) -> Self {
+        Self { retention: Some(retention), ..self }
+    }
+
+    /// Is closed from the beginning.
+    pub fn closed(self) -> Self {
+        Self { closed: true, ..self }
+    }
 }
 
 /// Where a fork branches off (section 4.2).
@@ -58,6 +127,55 @@ pub struct AppendRequest {
     pub seq: Option<StreamSeq>,
     /// Whether to close the stream.
     pub close: bool,
+}
+
+impl AppendRequest {
+    /// Messages of that content type.
+    pub fn of(content_type: ContentType, body: impl Into<Bytes>) -> Self {
+        Self { content_type: Some(content_type), body: body.into(), ..Self::default() }
+    }
+
+    /// One JSON value, or an array of values that become a message each.
+    ///
+    /// ```
+    /// use streamkeeper::AppendRequest;
+    ///
+    /// let one = AppendRequest::json(r#"{"id": 1}"#);
+    /// let two_and_no_more = AppendRequest::json("[1, 2]").and_close();
+    /// ```
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self::of(ContentType::json(), body)
+    }
+
+    /// A message of plain text.
+    pub fn text(body: impl Into<Bytes>) -> Self {
+        Self::of(ContentType::text(), body)
+    }
+
+    /// A message of bytes (`application/octet-stream`).
+    pub fn bytes(body: impl Into<Bytes>) -> Self {
+        Self::of(ContentType::default(), body)
+    }
+
+    /// No message: closes the stream.
+    pub fn closing() -> Self {
+        Self { close: true, ..Self::default() }
+    }
+
+    /// Closes the stream in the same step.
+    pub fn and_close(self) -> Self {
+        Self { close: true, ..self }
+    }
+
+    /// Of an idempotent producer (section 5.2.1), so that a retry is never written twice.
+    pub fn producer(self, producer: Producer) -> Self {
+        Self { producer: Some(producer), ..self }
+    }
+
+    /// With the writer's sequence number.
+    pub fn seq(self, seq: StreamSeq) -> Self {
+        Self { seq: Some(seq), ..self }
+    }
 }
 
 /// An append that holds.

@@ -2,7 +2,9 @@
 
 mod census;
 mod ended;
+mod gauge;
 mod handle;
+mod peek;
 mod recent;
 mod registry;
 pub(crate) mod stream;
@@ -18,24 +20,25 @@ use ractor::{Actor, ActorCell};
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::StreamState;
 use streamkeeper_supervisor::{
-    ChildSpec, DynamicSupervisor, Event, Incident, Intensity, Observer, RestartPolicy, StartError,
-    Verdict,
+    ChildSpec, DynamicSupervisor, Event, ExitReason, Incident, Intensity, Observer, RestartPolicy,
+    StartError, Verdict,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::handle::{CallError, Handle};
-pub(crate) use self::registry::{Registry, StreamKey};
+pub(crate) use self::registry::{Registry, StreamKey, Surveyed, SurveyedState};
 pub(crate) use self::view::{Live, View};
 pub(crate) use self::waiters::Waiter;
 
 use self::ended::Ended;
+use self::gauge::Gauge;
 use self::recent::Recent;
 use self::registry::Lookup;
 use self::stream::{Arguments, Stream};
 pub(crate) use self::touch::Touch;
-use crate::Unavailable;
 use crate::context::Context;
+use crate::{SupervisionEvent, Unavailable};
 
 /// Why a stream has no actor.
 #[derive(Debug, Clone)]
@@ -123,6 +126,9 @@ impl Claim {
         if state.is_none() && open == Open::Existing {
             return Err(OpenError::NotFound);
         }
+        if state.is_some() {
+            self.context.tell(SupervisionEvent::Woken { name: key.name.clone() });
+        }
         let supervisor = self.context.stream_supervisor().map_err(unavailable)?;
         let spec = child_spec(self.context.clone(), key.clone(), state, open);
         supervisor.start_child(key, spec).await.map_err(|error| match error {
@@ -154,7 +160,7 @@ fn child_spec(
     loaded: Option<StreamState>,
     open: Open,
 ) -> ChildSpec {
-    let policy = UnlessGone(context.policy.clone());
+    let policy = UnlessGone(context.policies.of(&key.name));
     let period = policy.intensity().period;
     // What readers noted survives a crash of the actor and its dormancy, recorded or not.
     let known = loaded.as_ref().and_then(|state| context.deadlines.touch(&key.name, state.id));
@@ -180,7 +186,7 @@ fn child_spec(
     })
 }
 
-/// The system's policy, but for streams that end because they are gone: those are never started again,
+/// The stream's policy, but for streams that end because they are gone: those are never started again,
 /// whatever the policy says of a normal exit.
 struct UnlessGone(Arc<dyn RestartPolicy>);
 
@@ -219,12 +225,14 @@ async fn start_stream(
     let nothing = Recent::new(context.limits.recent_bytes_per_stream);
     let (sender, views) = watch::channel(View::of(None, &nothing));
     let (ended, ending) = Ended::new();
+    let gauge = Arc::new(Gauge::default());
     let arguments = Arguments {
         context: context.clone(),
         key: key.clone(),
         state,
         views: sender,
         touch: touch.clone(),
+        gauge: gauge.clone(),
         ending,
         may_be_absent,
         wakeful,
@@ -233,30 +241,63 @@ async fn start_stream(
     let cell = actor.get_cell();
     // The actor has a timer of its own.
     context.deadlines.forget(&key.name);
-    let handle = Handle::new(actor, views, touch, ended, context.limits.pending_bytes_per_stream);
+    let pending_bytes = context.limits.pending_bytes_per_stream;
+    let handle = Handle::new(actor, views, touch, ended, gauge, pending_bytes);
+    // Before anybody can find the actor, and so before anything else is told of it.
+    context.tell(SupervisionEvent::Started { name: key.name.clone() });
     context.registry.running(&key, Arc::new(handle));
     Ok(cell)
 }
 
-/// Tells the registry what the supervisor does with a stream.
+/// Tells the registry what the supervisor does with a stream, and then everybody else.
 struct RegistryKeeper(Arc<Context>);
 
 impl Observer<StreamKey> for RegistryKeeper {
     fn event(&self, event: &Event<StreamKey>) {
         let registry = &self.0.registry;
-        match event {
-            Event::Restarting { key, .. } => registry.restarting(key),
-            Event::Quarantined { key, reason } => registry.quarantined(key, &reason.to_string()),
-            Event::Stopped { key } => {
-                if registry.forget(key) {
-                    // The policy keeps it down until somebody asks for it; time goes on all the same.
-                    let (context, name) = (self.0.clone(), key.name.clone());
-                    tokio::spawn(async move { context.recollect_one(&name).await });
-                }
+        let name = event.key().name.clone();
+        let told = match event {
+            // Told by whoever starts and by the actor itself: the supervisor learns of it later.
+            Event::Started { .. } => return,
+            Event::StartFailed { key, error } => {
+                let cause = ExitReason::StartFailed(error.to_string());
+                registry.crashed(key, &cause);
+                SupervisionEvent::Crashed { name, cause }
             }
-            Event::Escalated { key, .. } => drop(registry.forget(key)),
-            Event::Started { .. } | Event::StartFailed { .. } | Event::Exited { .. } => {}
-        }
+            Event::Exited { key, reason, .. } if reason.is_abnormal() => {
+                registry.crashed(key, reason);
+                SupervisionEvent::Crashed { name, cause: reason.clone() }
+            }
+            // What comes of it is the next event.
+            Event::Exited { .. } => return,
+            Event::Restarting { key, after, restarts } => {
+                registry.restarting(key, *restarts);
+                SupervisionEvent::Restarting { name, after: *after, restarts: *restarts }
+            }
+            Event::Quarantined { key, reason } => {
+                registry.quarantined(key, &reason.to_string());
+                SupervisionEvent::Quarantined { name, reason: reason.clone() }
+            }
+            Event::Stopped { key } => {
+                if !registry.forget(key) {
+                    return;
+                }
+                // The policy keeps it down until somebody asks for it; time goes on all the same.
+                let (context, gone) = (self.0.clone(), name.clone());
+                tokio::spawn(async move { context.recollect_one(&gone).await });
+                SupervisionEvent::Stopped { name }
+            }
+            Event::Escalated { key, reason } => {
+                let _ = registry.forget(key);
+                SupervisionEvent::Escalated { name, reason: reason.clone() }
+            }
+        };
+        self.0.tell(told);
+    }
+
+    /// `tell` does that, in the words of streams.
+    fn logs(&self) -> bool {
+        true
     }
 }
 

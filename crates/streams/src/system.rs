@@ -3,7 +3,9 @@
 mod append;
 mod create;
 mod delete;
+mod list;
 mod live;
+mod observe;
 mod read;
 pub(crate) mod recollect;
 mod retention;
@@ -14,15 +16,16 @@ use std::time::Duration;
 
 use streamkeeper_protocol::StreamName;
 use streamkeeper_storage::{MemoryStorage, Storage};
-use streamkeeper_supervisor::{
-    LiftError, RestartPolicy, ShutdownReport, StandardPolicy, StartError, Supervisor,
-};
+use streamkeeper_supervisor::{LiftError, RestartPolicy, ShutdownReport, StartError, Supervisor};
 
+pub use self::list::Listing;
 pub use self::live::Subscription;
 pub use self::retention::RetentionScheduler;
 
 use crate::context::Context;
+use crate::events::Events;
 use crate::limits::{Limits, Permit};
+use crate::policies::Policies;
 use crate::{Clock, SystemClock, Unavailable, tree};
 
 /// A system of streams. Cheap to clone; every clone is the same system.
@@ -60,31 +63,101 @@ pub struct Streamkeeper {
 pub struct Builder {
     storage: Option<Arc<dyn Storage>>,
     clock: Arc<dyn Clock>,
-    policy: Arc<dyn RestartPolicy>,
+    policies: Policies,
     limits: Limits,
     seed: Option<u64>,
 }
 
 impl Builder {
     /// What keeps the streams. Default: a new [`MemoryStorage`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use streamkeeper::Streamkeeper;
+    /// use streamkeeper::storage::MemoryStorage;
+    ///
+    /// let keeper = Streamkeeper::builder().storage(Arc::new(MemoryStorage::new())).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
         Self { storage: Some(storage), ..self }
     }
 
     /// What tells the time. Default: the machine's clock.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{Clock, Streamkeeper, Timestamp};
+    ///
+    /// /// A time that stands still.
+    /// struct Stopped;
+    ///
+    /// impl Clock for Stopped {
+    ///     fn now(&self) -> Timestamp {
+    ///         Timestamp::from_millis(1_700_000_000_000)
+    ///     }
+    /// }
+    ///
+    /// let keeper = Streamkeeper::builder().clock(Stopped).seed(7).start().await?;
+    /// assert_eq!(keeper.now(), Timestamp::from_millis(1_700_000_000_000));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
 
     /// What to do when a stream's actor ends. Default: [`StandardPolicy::transient`].
     ///
-    /// The policy is asked with the stream's name as the incident's child, so it can decide by name. It
-    /// is asked of crashes only: a stream that ends because it was deleted or has expired stays ended.
-    pub fn policy(self, policy: impl RestartPolicy) -> Self {
-        Self { policy: Arc::new(policy), ..self }
+    /// The policy is asked with the stream's name as the incident's child. It is asked of crashes only:
+    /// a stream that ends because it was deleted or has expired stays ended.
+    ///
+    /// [`StandardPolicy::transient`]: streamkeeper_supervisor::StandardPolicy::transient
+    pub fn policy(mut self, policy: impl RestartPolicy) -> Self {
+        self.policies.set_default(policy);
+        self
+    }
+
+    /// The same for the streams whose names begin with `prefix`, intensity and period included. The
+    /// longest prefix wins; a prefix that is given again replaces the first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), streamkeeper::supervisor::StartError> {
+    /// use std::time::Duration;
+    /// use streamkeeper::Streamkeeper;
+    /// use streamkeeper::supervisor::StandardPolicy;
+    ///
+    /// let patient = StandardPolicy::transient().intensity(100, Duration::from_secs(60));
+    /// let keeper = Streamkeeper::builder()
+    ///     .policy_for("orders/", patient)
+    ///     .policy_for("scratch/", StandardPolicy::temporary())
+    ///     .start()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn policy_for(mut self, prefix: &str, policy: impl RestartPolicy) -> Self {
+        self.policies.set(prefix, policy);
+        self
     }
 
     /// The limits. Default: [`Limits::default`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{Limits, Streamkeeper};
+    ///
+    /// let limits = Limits { pending_bytes: 64 << 20, ..Limits::default() };
+    /// let keeper = Streamkeeper::builder().limits(limits).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
@@ -98,7 +171,7 @@ impl Builder {
     pub async fn start(self) -> Result<Streamkeeper, StartError> {
         let storage = self.storage.unwrap_or_else(|| Arc::new(MemoryStorage::new()));
         let seed = self.seed.unwrap_or_else(rand::random);
-        let context = Context::new(storage, self.clock, self.policy, self.limits, seed);
+        let context = Context::new(storage, self.clock, self.policies, self.limits, seed);
         let tree = tree::start(&context).await?;
         Ok(Streamkeeper { context, tree })
     }
@@ -116,7 +189,7 @@ impl Streamkeeper {
         Builder {
             storage: None,
             clock: Arc::new(SystemClock),
-            policy: Arc::new(StandardPolicy::transient()),
+            policies: Policies::default(),
             limits: Limits::default(),
             seed: None,
         }
@@ -145,6 +218,20 @@ impl Streamkeeper {
     /// Starts a quarantined stream again; `false` if it is not in quarantine.
     ///
     /// Fails if it cannot be started; it then stays in quarantine.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::Streamkeeper;
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// for stream in keeper.quarantined() {
+    ///     println!("{} is kept down: {}", stream.name, stream.reason);
+    ///     keeper.lift_quarantine(&stream.name).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn lift_quarantine(&self, name: &StreamName) -> Result<bool, Unavailable> {
         let Some(key) = self.context.registry.quarantined_key(name) else { return Ok(false) };
         let lifted = self.context.stream_supervisor()?.lift_quarantine(&key).await;
@@ -155,12 +242,38 @@ impl Streamkeeper {
         }
     }
 
+    /// What happens to streams as processes, from now on: starts, crashes with their cause, restarts,
+    /// quarantine, dormancy. Costs nothing while nobody listens.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures::StreamExt;
+    /// use streamkeeper::{CreateRequest, StreamName, Streamkeeper, SupervisionEvent};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let mut events = keeper.events();
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// assert_eq!(events.next().await, Some(SupervisionEvent::Started { name }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self) -> Events {
+        self.context.events.listen()
+    }
+
     /// Whether writes can be expected to succeed; tells why not.
     pub fn health(&self) -> Result<(), Unavailable> {
         if self.context.closing.is_cancelled() {
             return Err(Unavailable::ShuttingDown);
         }
         self.context.storage.health().map_err(Unavailable::Storage)
+    }
+
+    /// Returns when live reads are to end.
+    pub(crate) async fn closing(&self) {
+        self.context.closing.cancelled().await;
     }
 
     /// Ends live reads: each gets what there is, and no new one waits. Writes go on.
@@ -170,6 +283,21 @@ impl Streamkeeper {
 
     /// Shuts the system down: ends live reads, lets every stream answer what waits for it, then stops
     /// them; what is left after the deadline is killed. Tells what did not stop by itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use streamkeeper::Streamkeeper;
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let report = keeper.shutdown(Duration::from_secs(5)).await;
+    /// for name in report.stopped.iter().chain(&report.killed) {
+    ///     eprintln!("{name} did not stop in time");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.end_live_reads();
         self.context.retention.shutdown(deadline).await;
@@ -179,6 +307,7 @@ impl Streamkeeper {
             Err(_) => ShutdownReport::default(),
         };
         self.tree.shutdown(deadline).await;
+        self.context.events.end();
         streams
     }
 }

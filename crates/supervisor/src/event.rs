@@ -118,6 +118,11 @@ impl<K: Display> Event<K> {
 pub trait Observer<K>: Send + Sync + 'static {
     /// Called once for each event. A panic is logged and goes no further.
     fn event(&self, event: &Event<K>);
+
+    /// Whether it writes events to the log by itself; otherwise the supervisor does.
+    fn logs(&self) -> bool {
+        false
+    }
 }
 
 impl<K, F: Fn(&Event<K>) + Send + Sync + 'static> Observer<K> for F {
@@ -134,9 +139,11 @@ impl<K> Observer<K> for NoObserver {
     fn event(&self, _: &Event<K>) {}
 }
 
-/// Logs an event and shows it to the observer, whose panic must not fell the tree.
+/// Logs an event, unless the observer does, and shows it to the observer, whose panic must not fell the tree.
 pub(crate) fn emit<K: Display + 'static>(observer: &dyn Observer<K>, event: &Event<K>) {
-    event.trace();
+    if !observer.logs() {
+        event.trace();
+    }
     if catch_unwind(AssertUnwindSafe(|| observer.event(event))).is_err() {
         tracing::error!(child = %event.key(), "observer panicked");
     }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 
 use super::ended::Ended;
+use super::gauge::Gauge;
 use super::stream::message::{Message, Permits};
 use super::touch::Touch;
 use super::view::{Live, View};
@@ -26,6 +27,7 @@ pub(crate) struct Handle {
     retired: AtomicBool,
     /// When somebody last looked the stream up, on the registry's clock.
     used: AtomicU32,
+    gauge: Arc<Gauge>,
 }
 
 /// Why a call was not answered.
@@ -43,11 +45,12 @@ impl Handle {
         views: watch::Receiver<Arc<View>>,
         touch: Arc<Touch>,
         ended: Arc<Ended>,
+        gauge: Arc<Gauge>,
         pending_bytes: usize,
     ) -> Self {
         let pending = limits::pool(pending_bytes);
         let (retired, used) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self { actor, views, touch, ended, pending, retired, used }
+        Self { actor, views, touch, ended, pending, retired, used, gauge }
     }
 
     /// Adds the stream's own permit to the system's.
@@ -62,7 +65,9 @@ impl Handle {
         request: impl FnOnce(oneshot::Sender<T>) -> Message,
     ) -> Result<T, CallError> {
         let (reply, answer) = oneshot::channel();
+        self.gauge.sent();
         if !self.cast(request(reply)) {
+            self.gauge.not_sent();
             return Err(CallError::NotDelivered);
         }
         self.ended.or_answer(answer).await.map_err(|error| match error {
@@ -77,6 +82,11 @@ impl Handle {
     /// Sends a message; `false` if the actor has ended.
     pub(crate) fn cast(&self, message: Message) -> bool {
         self.actor.send_message(message).is_ok()
+    }
+
+    /// What the actor is busy with.
+    pub(crate) fn gauge(&self) -> &Gauge {
+        &self.gauge
     }
 
     /// What is durably true of the stream now.

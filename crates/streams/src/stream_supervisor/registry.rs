@@ -1,5 +1,7 @@
 //! The registry: which streams have an actor, and what became of those that have none.
 
+mod survey;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +11,10 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use ractor::ActorRef;
 use streamkeeper_protocol::StreamName;
+use streamkeeper_supervisor::ExitReason;
 use tokio::sync::watch;
 
+pub(crate) use self::survey::{Surveyed, SurveyedState};
 use super::census::Census;
 use super::handle::Handle;
 use crate::dormancy;
@@ -41,6 +45,16 @@ pub(crate) struct Registry {
 struct Slot {
     generation: u64,
     state: SlotState,
+    /// Whether its actor was ever up.
+    ran: bool,
+    restarts: u64,
+    last_crash: Option<Arc<ExitReason>>,
+}
+
+impl Slot {
+    fn new(generation: u64) -> Self {
+        Self { generation, state: starting(), ran: false, restarts: 0, last_crash: None }
+    }
 }
 
 #[derive(Debug)]
@@ -115,7 +129,7 @@ impl Registry {
             Entry::Occupied(_) => None,
             Entry::Vacant(slot) => {
                 let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-                slot.insert(Slot { generation, state: starting() });
+                slot.insert(Slot::new(generation));
                 self.census.one_more();
                 Some(StreamKey { name: name.clone(), generation })
             }
@@ -125,12 +139,23 @@ impl Registry {
     /// The stream runs, for the first time or again.
     pub(crate) fn running(&self, key: &StreamKey, handle: Arc<Handle>) {
         handle.use_at(self.census.now());
-        self.change(key, |state| *state = SlotState::Running(handle));
+        self.change(key, |slot| {
+            slot.state = SlotState::Running(handle);
+            slot.ran = true;
+        });
     }
 
     /// The stream has crashed and will be started again.
-    pub(crate) fn restarting(&self, key: &StreamKey) {
-        self.change(key, |state| *state = starting());
+    pub(crate) fn restarting(&self, key: &StreamKey, restarts: u64) {
+        self.change(key, |slot| {
+            slot.state = starting();
+            slot.restarts = restarts;
+        });
+    }
+
+    /// The stream has crashed; what follows is told apart.
+    pub(crate) fn crashed(&self, key: &StreamKey, cause: &ExitReason) {
+        self.change(key, |slot| slot.last_crash = Some(Arc::new(cause.clone())));
     }
 
     /// A caller found this handle dead before the supervisor did.
@@ -144,7 +169,7 @@ impl Registry {
 
     /// The stream stays down.
     pub(crate) fn quarantined(&self, key: &StreamKey, reason: &str) {
-        self.change(key, |state| *state = SlotState::Quarantined(reason.into()));
+        self.change(key, |slot| slot.state = SlotState::Quarantined(reason.into()));
     }
 
     /// The key of a quarantined stream.
@@ -180,11 +205,11 @@ impl Registry {
         self.census.fewer(before);
     }
 
-    fn change(&self, key: &StreamKey, change: impl FnOnce(&mut SlotState)) {
+    fn change(&self, key: &StreamKey, change: impl FnOnce(&mut Slot)) {
         if let Some(mut slot) = self.slots.get_mut(&key.name)
             && slot.generation == key.generation
         {
-            change(&mut slot.state);
+            change(&mut slot);
         }
     }
 }

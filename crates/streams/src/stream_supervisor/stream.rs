@@ -24,10 +24,12 @@ use self::message::{Follow, Message};
 use self::pipeline::{Answer, Effect, Pipeline};
 use super::StreamKey;
 use super::ended::Ending;
+use super::gauge::Gauge;
 use super::recent::Recent;
 use super::touch::Touch;
 use super::view::View;
 use super::waiters::Waiters;
+use crate::SupervisionEvent;
 use crate::context::Context;
 use crate::retention_supervisor::Place;
 
@@ -42,6 +44,7 @@ pub(crate) struct Arguments {
     pub(crate) state: Option<StreamState>,
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) touch: Arc<Touch>,
+    pub(crate) gauge: Arc<Gauge>,
     /// Tells callers of the actor's end.
     pub(crate) ending: Ending,
     /// Whether the actor was asked to create the stream, so that there need not be one.
@@ -71,6 +74,7 @@ pub(crate) struct State {
     wakeful_until: Option<Instant>,
     /// Where the stream stands on the agenda of retention, if it has a policy.
     place: Option<Place>,
+    gauge: Arc<Gauge>,
     /// Outcomes that came when the mailbox took no more messages.
     late: (mpsc::UnboundedSender<Outcome>, mpsc::UnboundedReceiver<Outcome>),
     /// Storage has refused a record that others were decided upon: until the state is loaded anew,
@@ -92,7 +96,7 @@ impl Actor for Stream {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { context, key, state, views, touch, ending, may_be_absent, wakeful } =
+        let Arguments { context, key, state, views, touch, gauge, ending, may_be_absent, wakeful } =
             arguments;
         let mut state = State {
             recent: Recent::new(context.limits.recent_bytes_per_stream),
@@ -108,11 +112,13 @@ impl Actor for Stream {
             timer: None,
             wakeful_until: wakeful.map(|time| Instant::now() + time),
             place: None,
+            gauge,
             late: mpsc::unbounded_channel(),
             reloading: false,
             retired: false,
             _ending: ending,
         };
+        state.gauge.subscribers_hold(Arc::downgrade(&state.subscribers));
         state.recover();
         state.see_whether_there_is_a_stream(may_be_absent);
         Ok(state)
@@ -124,12 +130,16 @@ impl Actor for Stream {
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        if message.is_request() {
+            state.gauge.taken();
+        }
         if state.retired {
             // Dropping the reply tells the caller to look the stream up again.
             state.pass_on(&message);
             return Ok(());
         }
         state.handle(message)?;
+        state.gauge.holds(state.pipeline.len(), state.waiters.len());
         state.retire_if_over();
         Ok(())
     }
@@ -379,6 +389,8 @@ impl State {
         if self.retired || self.reloading || self.pending.is_some() || !self.pipeline.is_empty() {
             return;
         }
+        // First, so that nothing is told of a successor before.
+        self.context.tell(SupervisionEvent::Stopped { name: self.key.name.clone() });
         self.retire();
     }
 
@@ -404,6 +416,8 @@ impl State {
         // Before the registry forgets the actor: whoever starts the next one finds the deadline.
         self.context.deadlines.keep(&self.key.name, state, &self.touch);
         self.disarm();
+        // First, so that nothing is told of a successor before.
+        self.context.tell(SupervisionEvent::Dormant { name: self.key.name.clone() });
         self.retire();
     }
 

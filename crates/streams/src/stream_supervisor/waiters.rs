@@ -49,6 +49,11 @@ impl Waiters {
         !self.waiting.is_empty()
     }
 
+    /// How many wait; some may have given up.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Answers the waiters for whom the view has news.
     pub(crate) fn wake(&mut self, view: &Arc<View>) {
         for waiter in self.waiting.extract_if(.., |w| view.has_news(w.id, w.position)) {

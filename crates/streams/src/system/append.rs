@@ -17,6 +17,27 @@ impl Streamkeeper {
     ///
     /// The answer comes when the change is durable. A body for a JSON stream is one message, or an
     /// array of messages.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::protocol::{Producer, ProducerId};
+    /// use streamkeeper::{AppendRequest, CreateRequest, Outcome, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// let appended = keeper.append(&name, AppendRequest::text("hello")).await?;
+    /// assert_eq!(appended.next_offset.position(), 5);
+    ///
+    /// // A producer numbers its appends, so that a retry is never written twice.
+    /// let id = ProducerId::parse(b"till-1")?;
+    /// let request = AppendRequest::text("!").producer(Producer { id, epoch: 0, seq: 0 });
+    /// assert_eq!(keeper.append(&name, request.clone()).await?.outcome, Outcome::Appended);
+    /// assert_eq!(keeper.append(&name, request).await?.outcome, Outcome::Duplicate);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn append(
         &self,
         name: &StreamName,
@@ -24,6 +45,26 @@ impl Streamkeeper {
     ) -> Result<Appended, AppendError> {
         let permit = self.permit(request.body.len())?;
         self.append_with(name, request, permit).await
+    }
+
+    /// Closes the stream: nothing more can be appended, and live readers end when they have everything.
+    /// A stream that is closed already stays so.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{AppendRequest, CreateRequest, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// assert!(keeper.close(&name).await?.closed);
+    /// assert!(keeper.append(&name, AppendRequest::text("too late")).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close(&self, name: &StreamName) -> Result<Appended, AppendError> {
+        self.append(name, AppendRequest::closing()).await
     }
 
     /// [`append`](Self::append) with a permit that was taken before the body was read.

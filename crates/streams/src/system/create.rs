@@ -20,6 +20,24 @@ impl Streamkeeper {
     /// Creates a stream, or confirms that it exists as described (PROTOCOL.md sections 5.1 and 4.2).
     ///
     /// The answer comes when the stream is durable.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, StreamName, Streamkeeper, Ttl};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("sessions/42")?;
+    /// let request = CreateRequest::json().ttl(Ttl::new(3600)?).body("[1, 2]");
+    /// assert!(keeper.create(&name, request.clone()).await?.fresh);
+    /// assert!(!keeper.create(&name, request).await?.fresh);
+    ///
+    /// // A fork begins with what its source has, and copies nothing.
+    /// let fork = StreamName::new("sessions/42-again")?;
+    /// keeper.create(&fork, CreateRequest::fork_of(name)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn create(
         &self,
         name: &StreamName,

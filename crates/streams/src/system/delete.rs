@@ -17,6 +17,20 @@ impl Streamkeeper {
     /// Deletes a stream (PROTOCOL.md section 5.4); one that forks refer to is soft-deleted.
     ///
     /// The answer comes when the deletion is durable. Live readers of the stream end.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, ReadError, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// keeper.delete(&name).await?;
+    /// assert_eq!(keeper.metadata(&name).await, Err(ReadError::NotFound));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn delete(&self, name: &StreamName) -> Result<(), DeleteError> {
         loop {
             let handle =

@@ -17,6 +17,25 @@ use crate::{Page, ReadError};
 impl Streamkeeper {
     /// Reads one page, or waits for the next messages, the closing or the end of the stream if there
     /// are none yet (PROTOCOL.md section 5.7). After the timeout the page is empty.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use streamkeeper::{AppendRequest, CreateRequest, ReadFrom, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text()).await?;
+    /// let writer = keeper.clone();
+    /// let same = name.clone();
+    /// tokio::spawn(async move { writer.append(&same, AppendRequest::text("hello")).await });
+    ///
+    /// let page = keeper.read_live(&name, ReadFrom::Now, 1 << 20, Duration::from_secs(30)).await?;
+    /// assert_eq!(page.payloads(), ["hello"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_live(
         &self,
         name: &StreamName,
@@ -70,6 +89,22 @@ impl Streamkeeper {
     }
 
     /// Follows a stream from an offset on (section 5.8). Moves its TTL now, not with every page.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, ReadFrom, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text().body("hello").closed()).await?;
+    /// let mut subscription = keeper.subscribe(&name, ReadFrom::Start, 1 << 20).await?;
+    /// while let Some(page) = subscription.next().await? {
+    ///     println!("{:?}, closed: {}", page.payloads(), page.closed);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn subscribe(
         &self,
         name: &StreamName,
@@ -123,6 +158,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The life of the stream that it follows.
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
     /// Where the next page begins.
     pub fn next_offset(&self) -> Offset {
         self.next_offset

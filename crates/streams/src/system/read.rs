@@ -9,11 +9,32 @@ use streamkeeper_storage::{Chunk, Range, StorageError};
 use super::Streamkeeper;
 use crate::context::Context;
 use crate::stream_supervisor::{Handle, Live, Open, OpenError, View};
-use crate::{Metadata, Page, ReadError, SharedChunk, Unavailable};
+use crate::{Messages, Metadata, Page, ReadError, SharedChunk, Unavailable};
 
 impl Streamkeeper {
     /// Reads one page (PROTOCOL.md section 5.6): at most `max_bytes`, but at least one message if
     /// there is one. Moves the stream's TTL.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, ReadFrom, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text().body("hello")).await?;
+    /// let mut from = ReadFrom::Start;
+    /// loop {
+    ///     let page = keeper.read(&name, from, 64 << 10).await?;
+    ///     println!("{:?}", page.payloads());
+    ///     from = ReadFrom::At(page.next_offset);
+    ///     if page.up_to_date {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read(
         &self,
         name: &StreamName,
@@ -27,7 +48,48 @@ impl Streamkeeper {
         self.page(&live, from, max_bytes).await
     }
 
+    /// Reads one page as single messages, each with its own offset; otherwise as [`read`](Self::read).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, ReadFrom, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("orders")?;
+    /// keeper.create(&name, CreateRequest::json().body("[1, 22]")).await?;
+    ///
+    /// let page = keeper.read_messages(&name, ReadFrom::Start, 1 << 20).await?;
+    /// assert_eq!(page.messages[1].data, "22");
+    /// assert_eq!(page.messages[1].offset, page.next_offset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn read_messages(
+        &self,
+        name: &StreamName,
+        from: ReadFrom,
+        max_bytes: u64,
+    ) -> Result<Messages, ReadError> {
+        self.read(name, from, max_bytes).await.map(|page| Messages::from(&page))
+    }
+
     /// What is known of the stream (section 5.5). Does not move its TTL.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::text().body("hello")).await?;
+    /// let metadata = keeper.metadata(&name).await?;
+    /// assert_eq!(metadata.content_type.as_str(), "text/plain");
+    /// assert_eq!(metadata.next_offset.position(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn metadata(&self, name: &StreamName) -> Result<Metadata, ReadError> {
         let (_, live) = self.look(name).await?;
         Ok(Metadata {

@@ -51,6 +51,24 @@ pub(crate) enum Message {
 }
 
 impl Message {
+    /// Whether it is a caller's request, which waits for an answer, and no note to the actor.
+    pub(crate) fn is_request(&self) -> bool {
+        match self {
+            Self::Create { .. }
+            | Self::Append { .. }
+            | Self::Delete { .. }
+            | Self::Fork { .. }
+            | Self::Release { .. }
+            | Self::PlanCompaction { .. }
+            | Self::Truncate { .. }
+            | Self::Wait(_)
+            | Self::Subscribe { .. } => true,
+            Self::Touch | Self::Committed(_) | Self::Reloaded(_) | Self::Expire | Self::Doze => {
+                false
+            }
+        }
+    }
+
     /// Answers a request to write without looking at it; gives any other message back.
     pub(crate) fn turn_away(self, why: &Unavailable) -> Option<Self> {
         match self {

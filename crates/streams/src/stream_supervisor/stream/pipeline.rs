@@ -67,6 +67,11 @@ impl Pipeline {
         self.queue.is_empty()
     }
 
+    /// Commits in flight, and answers that wait for them.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Gives the answer as soon as everything submitted before is durable.
     pub(crate) fn answer(&mut self, answer: Answer) {
         match self.queue.is_empty() {
