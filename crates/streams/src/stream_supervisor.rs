@@ -28,14 +28,14 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::handle::{CallError, Handle};
 pub(crate) use self::registry::{Registry, StreamKey, Surveyed, SurveyedState};
-pub(crate) use self::view::{Live, View};
+pub(crate) use self::view::{Life, Live, View};
 pub(crate) use self::waiters::Waiter;
 
 use self::ended::Ended;
 use self::gauge::Gauge;
-use self::recent::Recent;
 use self::registry::Lookup;
 use self::stream::{Arguments, Stream};
+use self::touch::LastTouch;
 pub(crate) use self::touch::Touch;
 use crate::context::Context;
 use crate::{SupervisionEvent, Unavailable};
@@ -164,12 +164,13 @@ fn child_spec(
     let period = policy.intensity().period;
     // What readers noted survives a crash of the actor and its dormancy, recorded or not.
     let known = loaded.as_ref().and_then(|state| context.deadlines.touch(&key.name, state.id));
-    let touch = known.unwrap_or_default();
+    let known = loaded.as_ref().zip(known).map(|(state, touch)| LastTouch::of(state.id, touch));
+    let last_touch = Arc::new(known.unwrap_or_default());
     let first = Arc::new(Mutex::new(Some((loaded, open == Open::OrCreate))));
     ChildSpec::new(key.to_string(), policy, move |supervisor| {
         let (context, key) = (context.clone(), key.clone());
         let first = first.lock().take();
-        let touch = touch.clone();
+        let last_touch = last_touch.clone();
         // The supervisor remembers crashes as long as there is an actor.
         let wakeful = first.is_none().then_some(period);
         async move {
@@ -180,7 +181,7 @@ fn child_spec(
                     (state.map_err(StartError::failed)?, false)
                 }
             };
-            let start = Start { state, may_be_absent, touch, wakeful };
+            let start = Start { state, may_be_absent, last_touch, wakeful };
             start_stream(context, key, start, supervisor).await
         }
     })
@@ -207,7 +208,7 @@ impl RestartPolicy for UnlessGone {
 struct Start {
     state: Option<StreamState>,
     may_be_absent: bool,
-    touch: Arc<Touch>,
+    last_touch: Arc<LastTouch>,
     /// For how long not to go dormant.
     wakeful: Option<Duration>,
 }
@@ -218,12 +219,11 @@ async fn start_stream(
     start: Start,
     supervisor: ActorCell,
 ) -> Result<ActorCell, StartError> {
-    let Start { state, may_be_absent, touch, wakeful } = start;
+    let Start { state, may_be_absent, last_touch, wakeful } = start;
     if let Some(state) = &state {
         context.release_lost_forks(&key.name, state);
     }
-    let nothing = Recent::new(context.limits.recent_bytes_per_stream);
-    let (sender, views) = watch::channel(View::of(None, &nothing));
+    let (sender, views) = watch::channel(View::of(None, None));
     let (ended, ending) = Ended::new();
     let gauge = Arc::new(Gauge::default());
     let arguments = Arguments {
@@ -231,7 +231,7 @@ async fn start_stream(
         key: key.clone(),
         state,
         views: sender,
-        touch: touch.clone(),
+        last_touch,
         gauge: gauge.clone(),
         ending,
         may_be_absent,
@@ -242,7 +242,7 @@ async fn start_stream(
     // The actor has a timer of its own.
     context.deadlines.forget(&key.name);
     let pending_bytes = context.limits.pending_bytes_per_stream;
-    let handle = Handle::new(actor, views, touch, ended, gauge, pending_bytes);
+    let handle = Handle::new(actor, views, ended, gauge, pending_bytes);
     // Before anybody can find the actor, and so before anything else is told of it.
     context.tell(SupervisionEvent::Started { name: key.name.clone() });
     context.registry.running(&key, Arc::new(handle));
@@ -299,9 +299,4 @@ impl Observer<StreamKey> for RegistryKeeper {
     fn logs(&self) -> bool {
         true
     }
-}
-
-/// The messages at hand of a stream without an actor: none.
-pub(crate) fn no_recent() -> Arc<Recent> {
-    Recent::new(0)
 }

@@ -11,7 +11,6 @@ use tokio::sync::{oneshot, watch};
 use super::ended::Ended;
 use super::gauge::Gauge;
 use super::stream::message::{Message, Permits};
-use super::touch::Touch;
 use super::view::{Live, View};
 use crate::Unavailable;
 use crate::limits::{self, Permit, Pool};
@@ -21,7 +20,6 @@ use crate::limits::{self, Permit, Pool};
 pub(crate) struct Handle {
     actor: ActorRef<Message>,
     views: watch::Receiver<Arc<View>>,
-    touch: Arc<Touch>,
     ended: Arc<Ended>,
     pending: Arc<Pool>,
     retired: AtomicBool,
@@ -43,14 +41,13 @@ impl Handle {
     pub(crate) fn new(
         actor: ActorRef<Message>,
         views: watch::Receiver<Arc<View>>,
-        touch: Arc<Touch>,
         ended: Arc<Ended>,
         gauge: Arc<Gauge>,
         pending_bytes: usize,
     ) -> Self {
         let pending = limits::pool(pending_bytes);
         let (retired, used) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self { actor, views, touch, ended, pending, retired, used, gauge }
+        Self { actor, views, ended, pending, retired, used, gauge }
     }
 
     /// Adds the stream's own permit to the system's.
@@ -96,7 +93,7 @@ impl Handle {
 
     /// Whether the stream has ended by itself. Tells the actor so, which may be asleep until its timer.
     pub(crate) fn is_expired(&self, live: &Live, now: Timestamp) -> bool {
-        let expired = live.is_expired(self.touch.latest(), now);
+        let expired = live.is_expired(now);
         if expired {
             self.cast(Message::Expire);
         }
@@ -107,7 +104,7 @@ impl Handle {
     /// has ended.
     #[must_use]
     pub(crate) fn touch(&self, live: &Live, now: Timestamp) -> bool {
-        !self.touch.note(now, live.config.expiry) || self.cast(Message::Touch)
+        !live.touch.note(now, live.config.expiry) || self.cast(Message::Touch)
     }
 
     /// Notes that somebody looked the stream up.

@@ -25,8 +25,8 @@ struct Kept {
 }
 
 impl Recent {
-    pub(crate) fn new(max_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { chunks: Mutex::default(), max_bytes: max_bytes as u64 })
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self { chunks: Mutex::default(), max_bytes: max_bytes as u64 }
     }
 
     /// Adds the chunk that ends at the tail, and forgets the oldest beyond the limits.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, MessagingErr};
+use streamkeeper_protocol::Timestamp;
 use streamkeeper_protocol::stream::{Record, StreamState};
 use streamkeeper_storage::{Chunk, Entry, StorageError};
 use streamkeeper_supervisor::ChildFailure;
@@ -25,9 +26,8 @@ use self::pipeline::{Answer, Effect, Pipeline};
 use super::StreamKey;
 use super::ended::Ending;
 use super::gauge::Gauge;
-use super::recent::Recent;
-use super::touch::Touch;
-use super::view::View;
+use super::touch::LastTouch;
+use super::view::{Life, View};
 use super::waiters::Waiters;
 use crate::SupervisionEvent;
 use crate::context::Context;
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// What storage holds of the stream.
     pub(crate) state: Option<StreamState>,
     pub(crate) views: watch::Sender<Arc<View>>,
-    pub(crate) touch: Arc<Touch>,
+    pub(crate) last_touch: Arc<LastTouch>,
     pub(crate) gauge: Arc<Gauge>,
     /// Tells callers of the actor's end.
     pub(crate) ending: Ending,
@@ -66,10 +66,11 @@ pub(crate) struct State {
     pending: Option<StreamState>,
     pipeline: Pipeline,
     views: watch::Sender<Arc<View>>,
-    recent: Arc<Recent>,
     waiters: Waiters,
     subscribers: Arc<()>,
-    touch: Arc<Touch>,
+    /// What the views of the life that `pending` is of share.
+    life: Option<Arc<Life>>,
+    last_touch: Arc<LastTouch>,
     timer: Option<AbortHandle>,
     wakeful_until: Option<Instant>,
     /// Where the stream stands on the agenda of retention, if it has a policy.
@@ -96,10 +97,18 @@ impl Actor for Stream {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { context, key, state, views, touch, gauge, ending, may_be_absent, wakeful } =
-            arguments;
+        let Arguments {
+            context,
+            key,
+            state,
+            views,
+            last_touch,
+            gauge,
+            ending,
+            may_be_absent,
+            wakeful,
+        } = arguments;
         let mut state = State {
-            recent: Recent::new(context.limits.recent_bytes_per_stream),
             context,
             key,
             myself,
@@ -108,7 +117,8 @@ impl Actor for Stream {
             views,
             waiters: Waiters::default(),
             subscribers: Arc::new(()),
-            touch,
+            life: None,
+            last_touch,
             timer: None,
             wakeful_until: wakeful.map(|time| Instant::now() + time),
             place: None,
@@ -164,8 +174,8 @@ type Outcome = Result<(), StorageError>;
 
 impl State {
     fn handle(&mut self, message: Message) -> Result<(), ActorProcessingErr> {
-        if let Some(pending) = &mut self.pending {
-            pending.touch(self.touch.latest());
+        if let (Some(pending), Some(life)) = (&mut self.pending, &self.life) {
+            pending.touch(life.touch.latest());
         }
         let message = match self.reloading {
             true => message.turn_away(&StorageError::Full.into()),
@@ -204,10 +214,12 @@ impl State {
     /// Takes up the stream as storage holds it.
     fn recover(&mut self) {
         if let Some(state) = &mut self.pending {
-            self.touch.recover(state, self.context.clock.now());
-            state.touch(self.touch.latest());
+            let touch = self.last_touch.touch(state.id);
+            touch.recover(state, self.context.clock.now());
+            state.touch(touch.latest());
+            self.life = Some(Life::of(state, self.context.limits.recent_bytes_per_stream, touch));
         }
-        self.views.send_replace(View::of(self.pending.as_ref(), &self.recent));
+        self.views.send_replace(View::of(self.pending.as_ref(), self.life.as_ref()));
         self.arm();
         self.take_place();
     }
@@ -271,12 +283,20 @@ impl State {
         StreamState::fold(&mut self.pending, record);
         match record {
             Record::Created { at, .. } => {
-                self.recent = Recent::new(self.context.limits.recent_bytes_per_stream);
-                self.touch.reset(*at);
+                // Another life, with a touch of its own: until it is durable, readers see the last one.
+                self.life = self.pending.as_ref().map(|state| {
+                    let touch = self.last_touch.touch(state.id);
+                    touch.record(*at);
+                    Life::of(state, self.context.limits.recent_bytes_per_stream, touch)
+                });
                 self.disarm();
                 self.arm();
             }
-            Record::Appended { at, .. } | Record::Touched { at } => self.touch.record(*at),
+            Record::Appended { at, .. } | Record::Touched { at } => {
+                if let Some(life) = &self.life {
+                    life.touch.record(*at);
+                }
+            }
             _ => {}
         }
         let visible = !matches!(record, Record::Touched { .. } | Record::ForkAdded { .. });
@@ -286,7 +306,7 @@ impl State {
         });
         Effect {
             chunk,
-            view: visible.then(|| View::of(self.pending.as_ref(), &self.recent)),
+            view: visible.then(|| View::of(self.pending.as_ref(), self.life.as_ref())),
             truncates: matches!(record, Record::Truncated { .. }),
             released: before.filter(|_| existed && self.pending.is_none()),
         }
@@ -358,6 +378,7 @@ impl State {
             // Storage tells the state after the outcomes of all that was accepted before.
             Ok(state) if self.pipeline.is_empty() => {
                 self.pending = state;
+                self.return_to_the_shown_life();
                 self.reloading = false;
                 self.take_place();
                 // The timer may have fired meanwhile.
@@ -366,6 +387,24 @@ impl State {
             Ok(_) => Err(ChildFailure::new("storage told a state before an outcome").into()),
             Err(error) => self.crash(error),
         }
+    }
+
+    /// A creation that was not written has begun a life in vain: readers still see the one before.
+    fn return_to_the_shown_life(&mut self) {
+        let Some(state) = &self.pending else {
+            self.life = None;
+            return;
+        };
+        if self.life.as_ref().is_some_and(|life| life.id == state.id) {
+            return;
+        }
+        self.life = match &**self.views.borrow() {
+            View::Live(live) if live.id == state.id => Some(live.life.clone()),
+            _ => {
+                let touch = self.last_touch.touch(state.id);
+                Some(Life::of(state, self.context.limits.recent_bytes_per_stream, touch))
+            }
+        };
     }
 
     /// A record was refused outright; nothing has changed.
@@ -389,13 +428,13 @@ impl State {
         if self.retired || self.reloading || self.pending.is_some() || !self.pipeline.is_empty() {
             return;
         }
-        // First, so that nothing is told of a successor before.
-        self.context.tell(SupervisionEvent::Stopped { name: self.key.name.clone() });
         self.retire();
     }
 
     fn retire(&mut self) {
         self.retired = true;
+        // First, so that nothing is told of a successor before.
+        self.context.tell(SupervisionEvent::Stopped { name: self.key.name.clone() });
         self.context.registry.retire(&self.key);
         // Answers what is in the mailbox, then stops.
         let _ = self.myself.drain();
@@ -412,11 +451,10 @@ impl State {
         if needed {
             return;
         }
-        let Some(state) = &self.pending else { return };
+        let (Some(state), Some(life)) = (&self.pending, &self.life) else { return };
         // Before the registry forgets the actor: whoever starts the next one finds the deadline.
-        self.context.deadlines.keep(&self.key.name, state, &self.touch);
+        self.context.deadlines.keep(&self.key.name, state, &life.touch);
         self.disarm();
-        // First, so that nothing is told of a successor before.
         self.context.tell(SupervisionEvent::Dormant { name: self.key.name.clone() });
         self.retire();
     }
@@ -431,10 +469,17 @@ impl State {
     /// Starts the TTL timer, if there is a deadline and none runs.
     fn arm(&mut self) {
         let Some(state) = self.pending.as_ref().filter(|state| !state.soft_deleted) else { return };
-        let deadline = state.config.expiry.deadline(state.touched_at.max(self.touch.latest()));
+        let deadline = state.config.expiry.deadline(self.last_use());
         let Some(deadline) = deadline.filter(|_| self.timer.is_none()) else { return };
         let wait = deadline.since(self.context.clock.now());
         self.timer = Some(self.myself.send_after(wait, || Message::Expire).abort_handle());
+    }
+
+    /// When the stream was last used, as far as anybody has noted.
+    fn last_use(&self) -> Timestamp {
+        let recorded = self.pending.as_ref().map_or(Timestamp::MIN, |state| state.touched_at);
+        let noted = self.life.as_ref().map_or(Timestamp::MIN, |life| life.touch.latest());
+        recorded.max(noted)
     }
 
     fn disarm(&mut self) {

@@ -1,10 +1,12 @@
 //! When a stream was last used, noted by readers without a message to its actor.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use streamkeeper_protocol::Timestamp;
-use streamkeeper_protocol::stream::{Expiry, StreamState};
+use streamkeeper_protocol::stream::{Expiry, StreamId, StreamState};
 
 /// The last use of a stream with a TTL.
 ///
@@ -42,6 +44,26 @@ impl Default for Touch {
     }
 }
 
+/// When the latest life of a stream was last used; survives crashes of its actor, recorded or not.
+#[derive(Debug, Default)]
+pub(crate) struct LastTouch(Mutex<Option<(StreamId, Arc<Touch>)>>);
+
+impl LastTouch {
+    /// That of a stream that was dormant.
+    pub(crate) fn of(id: StreamId, touch: Arc<Touch>) -> Self {
+        Self(Mutex::new(Some((id, touch))))
+    }
+
+    /// The touch of a life: what is known of it, or a new one.
+    pub(crate) fn touch(&self, id: StreamId) -> Arc<Touch> {
+        let mut last = self.0.lock();
+        match &*last {
+            Some((known, touch)) if *known == id => touch.clone(),
+            _ => last.insert((id, Arc::default())).1.clone(),
+        }
+    }
+}
+
 impl Touch {
     /// Of a stream whose last use nobody noted but its records.
     pub(crate) fn recovered(state: &StreamState, now: Timestamp) -> Self {
@@ -64,7 +86,7 @@ impl Touch {
     #[cfg(test)]
     fn new(at: Timestamp) -> Self {
         let touch = Self::default();
-        touch.reset(at);
+        touch.record(at);
         touch
     }
 
@@ -88,12 +110,6 @@ impl Touch {
     pub(crate) fn record(&self, at: Timestamp) {
         self.latest.fetch_max(at.as_millis(), Ordering::AcqRel);
         self.recorded.fetch_max(at.as_millis(), Ordering::AcqRel);
-    }
-
-    /// Begins anew with another life of the stream.
-    pub(crate) fn reset(&self, at: Timestamp) {
-        self.latest.store(at.as_millis(), Ordering::Release);
-        self.recorded.store(at.as_millis(), Ordering::Release);
     }
 }
 

@@ -1,11 +1,13 @@
 //! The view of a stream: what its actor publishes to readers.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use streamkeeper_protocol::Timestamp;
 use streamkeeper_protocol::stream::{Ancestor, Config, StreamId, StreamState};
 
 use super::recent::Recent;
+use super::touch::Touch;
 
 /// What is durably true of a stream at one moment. Immutable, so that the offset, the data and the
 /// closure of one response can never disagree.
@@ -22,30 +24,56 @@ pub(crate) enum View {
 /// A stream that can be read.
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
+    pub(crate) life: Arc<Life>,
+    pub(crate) earliest: u64,
+    pub(crate) tail: u64,
+    pub(crate) closed: bool,
+}
+
+/// What the views of one life of a stream share.
+#[derive(Debug)]
+pub(crate) struct Life {
     pub(crate) id: StreamId,
     pub(crate) config: Config,
     /// Whose data lies before the stream's own; empty but for forks.
     pub(crate) lineage: Option<Arc<[Ancestor]>>,
-    pub(crate) earliest: u64,
-    pub(crate) tail: u64,
-    pub(crate) closed: bool,
-    pub(crate) recent: Arc<Recent>,
+    pub(crate) recent: Recent,
+    /// When it was last used. That of the next life begins anew, while this one's views are still out.
+    pub(crate) touch: Arc<Touch>,
+}
+
+impl Life {
+    /// The life of a state, with up to so many bytes of its latest messages at hand.
+    pub(crate) fn of(state: &StreamState, recent_bytes: usize, touch: Arc<Touch>) -> Arc<Self> {
+        Arc::new(Self {
+            id: state.id,
+            config: state.config.clone(),
+            lineage: state.origin.as_ref().map(|origin| origin.lineage.clone()),
+            recent: Recent::new(recent_bytes),
+            touch,
+        })
+    }
+}
+
+impl Deref for Live {
+    type Target = Life;
+
+    fn deref(&self) -> &Life {
+        &self.life
+    }
 }
 
 impl View {
-    /// The view of a state, all of which must be durable.
-    pub(crate) fn of(state: Option<&StreamState>, recent: &Arc<Recent>) -> Arc<Self> {
-        Arc::new(match state {
+    /// The view of a state and its life, all of which must be durable.
+    pub(crate) fn of(state: Option<&StreamState>, life: Option<&Arc<Life>>) -> Arc<Self> {
+        Arc::new(match state.zip(life) {
             None => Self::Absent,
-            Some(state) if state.soft_deleted => Self::SoftDeleted,
-            Some(state) => Self::Live(Live {
-                id: state.id,
-                config: state.config.clone(),
-                lineage: state.origin.as_ref().map(|origin| origin.lineage.clone()),
+            Some((state, _)) if state.soft_deleted => Self::SoftDeleted,
+            Some((state, life)) => Self::Live(Live {
+                life: life.clone(),
                 earliest: state.earliest,
                 tail: state.tail,
                 closed: state.closed,
-                recent: recent.clone(),
             }),
         })
     }
@@ -67,8 +95,8 @@ impl View {
 }
 
 impl Live {
-    /// Whether the stream, last used at `touched`, has ended by itself.
-    pub(crate) fn is_expired(&self, touched: Timestamp, now: Timestamp) -> bool {
-        self.config.expiry.deadline(touched).is_some_and(|deadline| deadline <= now)
+    /// Whether the stream has ended by itself.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        self.config.expiry.deadline(self.touch.latest()).is_some_and(|deadline| deadline <= now)
     }
 }

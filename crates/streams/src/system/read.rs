@@ -8,7 +8,7 @@ use streamkeeper_storage::{Chunk, Range, StorageError};
 
 use super::Streamkeeper;
 use crate::context::Context;
-use crate::stream_supervisor::{Handle, Live, Open, OpenError, View};
+use crate::stream_supervisor::{Handle, Life, Live, Open, OpenError, View};
 use crate::{Messages, Metadata, Page, ReadError, SharedChunk, Unavailable};
 
 impl Streamkeeper {
@@ -125,7 +125,8 @@ impl Streamkeeper {
             Err(OpenError::Unavailable(why @ Unavailable::Quarantined { .. })) => {
                 let state = self.context.storage.load(name).await?;
                 let state = state.filter(|state| !state.is_expired(self.context.clock.now()));
-                (Err(why), View::of(state.as_ref(), &crate::stream_supervisor::no_recent()))
+                let life = state.as_ref().map(|state| Life::of(state, 0, Arc::default()));
+                (Err(why), View::of(state.as_ref(), life.as_ref()))
             }
             Err(OpenError::NotFound) => return Err(ReadError::NotFound),
             Err(OpenError::Unavailable(why)) => return Err(why.into()),

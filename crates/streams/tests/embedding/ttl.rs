@@ -198,3 +198,23 @@ async fn another_life_has_its_own_time() {
     clock.set(12_000);
     assert_eq!(keeper.metadata(&s).await, Err(ReadError::NotFound));
 }
+
+/// Until the next life is durable readers see the last one, by its own deadline: what was absent once
+/// does not come back for a moment.
+#[tokio::test(start_paused = true)]
+async fn the_next_life_does_not_lend_its_time_to_the_last() {
+    let (storage, clock, keeper, s) = ten_seconds().await;
+    clock.set(10_000);
+    storage.script(|_| Fault::Hold);
+    let again = tokio::spawn({
+        let (keeper, s) = (keeper.clone(), s.clone());
+        async move { keeper.create(&s, CreateRequest { expiry: ttl(10), ..stream() }).await }
+    });
+    settle().await;
+    assert_eq!(storage.held(&s), 2, "the end of one life and the beginning of the next");
+    assert_eq!(keeper.metadata(&s).await, Err(ReadError::NotFound));
+    storage.calm();
+    storage.release_all();
+    assert!(again.await.unwrap().unwrap().fresh);
+    assert!(keeper.metadata(&s).await.is_ok());
+}

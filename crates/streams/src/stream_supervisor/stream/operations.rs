@@ -131,7 +131,7 @@ impl State {
     pub(super) fn record_touch(&mut self) -> Result<(), ActorProcessingErr> {
         match &self.pending {
             Some(state) if !state.soft_deleted && !state.is_expired(self.context.clock.now()) => {
-                self.submit(Record::Touched { at: self.touch.latest() }, Answer::None)
+                self.submit(Record::Touched { at: self.last_use() }, Answer::None)
             }
             _ => Ok(()),
         }
@@ -152,8 +152,8 @@ impl State {
 
     /// A request that changes nothing is a use all the same.
     fn touched(&mut self) -> Result<(), ActorProcessingErr> {
-        let Some(state) = &self.pending else { return Ok(()) };
-        match self.touch.note(self.context.clock.now(), state.config.expiry) {
+        let Some(life) = &self.life else { return Ok(()) };
+        match life.touch.note(self.context.clock.now(), life.config.expiry) {
             true => self.record_touch(),
             false => Ok(()),
         }
