@@ -66,14 +66,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         keeper.create(name, CreateRequest::bytes().body("created;")).await?;
     }
 
-    for attempt in 1..=5 {
-        println!("attempt {attempt}");
+    while keeper.quarantined().is_empty() {
+        println!("append to both");
         for name in [&poison, &healthy] {
             match append(&keeper, name).await {
                 Ok(appended) => println!("  {name}: appended up to {}", appended.next_offset),
                 Err(error) => println!("  {name}: {error}"),
             }
         }
+        // A crash is answered before the supervisor has learned of it.
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 
     for name in [&poison, &healthy] {

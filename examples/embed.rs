@@ -11,7 +11,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use streamkeeper::{AppendRequest, ContentType, CreateRequest, ReadFrom, StreamName, Streamkeeper};
+use streamkeeper::{AppendRequest, CreateRequest, ReadFrom, StreamName, Streamkeeper};
 
 /// The most bytes of messages in one page, unless one message alone is larger.
 const PAGE_BYTES: u64 = 64 << 10;
@@ -20,18 +20,10 @@ const PAGE_BYTES: u64 = 64 << 10;
 async fn main() -> Result<(), Box<dyn Error>> {
     let keeper = Streamkeeper::builder().start().await?;
     let name = StreamName::new("chat/1")?;
-    let content_type = Some(ContentType::parse("text/plain")?);
-    let message = |text: &'static str| AppendRequest {
-        content_type: content_type.clone(),
-        body: text.into(),
-        ..Default::default()
-    };
-
-    let request = CreateRequest { content_type: content_type.clone(), ..Default::default() };
-    let created = keeper.create(&name, request).await?;
+    let created = keeper.create(&name, CreateRequest::text()).await?;
     println!("created {name}, fresh: {}", created.fresh);
 
-    let appended = keeper.append(&name, message("hello")).await?;
+    let appended = keeper.append(&name, AppendRequest::text("hello")).await?;
     println!("appended; the next offset is {}", appended.next_offset);
 
     let page = keeper.read(&name, ReadFrom::Start, PAGE_BYTES).await?;
@@ -46,15 +38,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok::<_, streamkeeper::ReadError>(())
     });
 
-    keeper.append(&name, message(", world")).await?;
+    keeper.append(&name, AppendRequest::text(", world")).await?;
     // The last message and the closing are one step: no reader sees the one without the other.
-    keeper.append(&name, AppendRequest { close: true, ..message("!") }).await?;
+    keeper.append(&name, AppendRequest::text("!").and_close()).await?;
     follower.await??;
 
-    let refused = keeper.append(&name, message("more")).await;
+    let refused = keeper.append(&name, AppendRequest::text("more")).await;
     println!("after the closing: {}", refused.err().ok_or("a closed stream took more")?);
 
     let report = keeper.shutdown(Duration::from_secs(5)).await;
     println!("stopped, everything by itself: {}", report.is_clean());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_runs() {
+        super::main().expect("it runs");
+    }
 }

@@ -80,3 +80,11 @@ async fn ask(address: SocketAddr, request: &str) -> Result<String, Box<dyn Error
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("not an HTTP response")?;
     Ok(format!("< {}\n< {body}", head.lines().next().unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_runs() {
+        super::main().expect("it runs");
+    }
+}

@@ -87,7 +87,7 @@ pub enum SupervisionEvent {
         /// The last crash.
         reason: ExitReason,
     },
-    /// Nobody used the stream for a while, so its actor stops until somebody does. `Stopped` follows.
+    /// Nobody used the stream for a while, so it has no actor until somebody does.
     Dormant {
         /// The stream.
         name: StreamName,
@@ -98,8 +98,8 @@ pub enum SupervisionEvent {
         /// The stream.
         name: StreamName,
     },
-    /// The stream has no actor any more: it is dormant, was deleted, has expired, its policy let it go,
-    /// or the system shuts down.
+    /// The stream has no actor any more: it was deleted, has expired, its policy let it go, or the system
+    /// shuts down.
     Stopped {
         /// The stream.
         name: StreamName,

@@ -3,7 +3,7 @@
 //! ```text
 //! StreamSystem                  rest_for_one, 3 restarts in 60 s
 //! ├── StreamSupervisor          permanent; drains its children when it shuts down
-//! │   └── Stream                transient, or as the system's policy says; one a stream that is in use
+//! │   └── Stream                transient, or as its name's policy says; one a stream that is in use
 //! ├── RetentionSupervisor       permanent; rest_for_one, 3 restarts in 60 s
 //! │   ├── CompactionWorkers     permanent
 //! │   │   └── CompactionWorker  temporary; one a stream that is due, five at once

@@ -105,7 +105,7 @@ async fn sleep_and_waking() {
     keeper.create(&s, stream()).await.unwrap();
     let mut events = keeper.events();
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(words(&mut events).await, ["s dormant", "s stopped"]);
+    assert_eq!(words(&mut events).await, ["s dormant"]);
     keeper.metadata(&s).await.unwrap();
     assert_eq!(words(&mut events).await, ["s woken", "s started"]);
 }
@@ -175,7 +175,6 @@ fn the_log_and_the_counters_agree_with_the_events() {
     let expected = [
         "s started",
         "s dormant",
-        "s stopped",
         "s woken",
         "s started",
         "s crashed panicked",
@@ -191,7 +190,7 @@ fn the_log_and_the_counters_agree_with_the_events() {
     assert_eq!(count("crashed_total cause=panicked"), Some(2));
     assert_eq!(count("restarting_total"), Some(1));
     assert_eq!(count("quarantined_total cause=panicked"), Some(1));
-    for once in ["dormant_total", "woken_total", "stopped_total"] {
+    for once in ["dormant_total", "woken_total"] {
         assert_eq!(count(once), Some(1), "{once}");
     }
     let logged = log.0.lock().clone();

@@ -1,5 +1,6 @@
 //! The listener: every message once and in order, whatever happens to the stream's actor.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -7,8 +8,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use streamkeeper::supervisor::{Backoff, StandardPolicy};
 use streamkeeper::{
-    CreateRequest, Limits, Listener, ListenerStatus, Offset, ReadError, ReadFrom, Streamkeeper,
-    Unavailable, Update,
+    CreateRequest, Limits, Listener, ListenerStatus, Offset, ReadError, ReadFrom, Retention,
+    Streamkeeper, Unavailable, Update,
 };
 use tokio::time::timeout;
 
@@ -241,4 +242,30 @@ async fn a_storm_of_crashes_neither_loses_nor_repeats_a_message() {
         let said = timeout(Duration::from_secs(60), reader).await.unwrap().unwrap();
         assert_eq!(said, expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_retention_has_dropped_ends_it() {
+    let keeper = keeper(&Scripted::new()).await;
+    let s = name("s");
+    let retention = Retention { max_messages: NonZeroU64::new(1), ..Default::default() };
+    let request = CreateRequest::text().retention(retention);
+    keeper.create(&s, request).await.unwrap();
+    for text in ["a", "b", "c"] {
+        keeper.append(&s, message(text)).await.unwrap();
+    }
+    keeper.retention().check_now().await.unwrap();
+    settle().await;
+    let earliest = keeper.metadata(&s).await.unwrap().earliest_offset;
+    assert!(earliest.position() > 0, "something was dropped");
+
+    let mut listener = keeper.listener();
+    listener.listen(&s, ReadFrom::At(Offset::new(0)));
+    let told = updates(&mut listener).await;
+    assert!(
+        matches!(&told[1], Update::Error(ReadError::Trimmed(trimmed)) if trimmed.earliest == earliest),
+        "{told:?}"
+    );
+    listener.listen(&s, ReadFrom::Start);
+    assert_eq!(data(&updates(&mut listener).await), "c");
 }

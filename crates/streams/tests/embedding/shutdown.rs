@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use streamkeeper::supervisor::{Backoff, StandardPolicy};
 use streamkeeper::{
-    AppendError, CreateError, DeleteError, ReadError, ReadFrom, Unavailable::ShuttingDown,
+    AppendError, CreateError, DeleteError, ReadError, ReadFrom, Streamkeeper, SupervisionEvent,
+    Unavailable::ShuttingDown,
 };
 
 use crate::kit::*;
@@ -112,4 +114,77 @@ async fn another_system_takes_up_where_this_one_stopped() {
     assert_eq!(retry.outcome, streamkeeper::Outcome::Duplicate);
     second.append(&s, produced("b", "p", 0, 1)).await.unwrap();
     assert_eq!(contents(&second, &s).await, "ab");
+}
+
+/// The deadline holds for all, and the report tells who missed it: the streams whose storage hangs.
+#[tokio::test(start_paused = true)]
+async fn the_report_tells_who_did_not_stop_in_time() {
+    let storage = Scripted::new();
+    let keeper = keeper(&storage).await;
+    let names: Vec<_> = ["idle", "stuck/1", "stuck/2"].into_iter().map(name).collect();
+    for s in &names {
+        keeper.create(s, stream()).await.unwrap();
+    }
+    storage.script(|_| Fault::Hold);
+    let mut calls = Calls::new();
+    for s in &names[1..] {
+        calls.add(append(&keeper, s, message("a"))).await;
+    }
+    let mut events = keeper.events();
+    let began = tokio::time::Instant::now();
+    let mut report = keeper.shutdown(DEADLINE).await;
+    // A second to stop and a second to be killed, for the streams and for the tree above them.
+    assert!(began.elapsed() <= 2 * DEADLINE, "{:?}", began.elapsed());
+    report.killed.sort();
+    assert_eq!((report.drained, report.killed), (1, vec!["stuck/1".into(), "stuck/2".into()]));
+    assert!(report.stopped.is_empty());
+    assert!(calls.answers().await.iter().all(is_unknown));
+
+    let mut crashed = Vec::new();
+    while let Some(event) = futures::StreamExt::next(&mut events).await {
+        if let SupervisionEvent::Crashed { name, cause } = event {
+            crashed.push((name, cause.kind()));
+        }
+    }
+    crashed.sort();
+    assert_eq!(crashed, [(name("stuck/1"), "killed"), (name("stuck/2"), "killed")]);
+}
+
+/// As OTP has it: what others need is started before them, and stopped after them.
+#[tokio::test(start_paused = true)]
+async fn processes_start_in_the_order_of_the_list_and_none_is_left() {
+    let keeper = keeper(&Scripted::new()).await;
+    let before = keeper.tree().await.processes;
+    assert_eq!(before[0].name, "stream_supervisor", "everybody else uses streams");
+    keeper.create(&name("s"), stream()).await.unwrap();
+    keeper.shutdown(DEADLINE).await;
+    let after = keeper.tree().await;
+    assert!(after.processes.is_empty() && after.streams.total == 0, "{after:?}");
+}
+
+/// Shutdown in the middle of a backoff, of a start and of a quarantine: nobody comes back.
+#[tokio::test(start_paused = true)]
+async fn what_is_down_stays_down() {
+    let storage = Scripted::new();
+    let slow = Backoff { initial: Duration::from_secs(60), ..Backoff::default() };
+    let keeper = Streamkeeper::builder()
+        .storage(storage.clone())
+        .policy(StandardPolicy::transient().backoff(slow))
+        .policy_for("kept-down", StandardPolicy::transient().intensity(0, DEADLINE))
+        .start()
+        .await
+        .unwrap();
+    for s in ["restarting", "kept-down"] {
+        keeper.create(&name(s), stream()).await.unwrap();
+    }
+    storage.script(|_| Fault::Panic);
+    for s in ["restarting", "kept-down"] {
+        assert!(keeper.append(&name(s), message("x")).await.is_err());
+    }
+    settle().await;
+    let began = tokio::time::Instant::now();
+    assert!(keeper.shutdown(DEADLINE).await.is_clean());
+    assert!(began.elapsed() < DEADLINE, "a backoff is not waited for");
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(keeper.streams(None, 10).streams, []);
 }
