@@ -86,7 +86,7 @@ pub(crate) struct Compare {
     pub(crate) history_mib: u64,
 
     /// How many streams the scenario `memory` makes
-    #[arg(long, default_value_t = 10_000, default_value_if("quick", "true", "1000"),
+    #[arg(long, default_value_t = 5000, default_value_if("quick", "true", "1000"),
           value_name = "N", value_parser = parse::count)]
     pub(crate) memory_streams: usize,
 

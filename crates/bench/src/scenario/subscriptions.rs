@@ -1,7 +1,6 @@
 //! What subscriptions (PROTOCOL.md sections 6 and 7) cost those who append.
 
 use std::io;
-use std::net::SocketAddr;
 
 use super::append::{self, Body};
 use super::{Settings, setup};
@@ -16,9 +15,10 @@ const CONNECTIONS: usize = 64;
 pub(super) async fn run(server: &Running, settings: &Settings) -> io::Result<Sample> {
     let address = server.address();
     let without = append::run(server, settings, CONNECTIONS, CONNECTIONS, Body::Text).await?;
-    make(address, 0, "bench-*").await?;
+    let mut connection = Connection::open(address).await?;
+    make(&mut connection, 0, "bench-*").await?;
     for other in 1..settings.subscriptions {
-        make(address, other, &format!("other-{other}/*")).await?;
+        make(&mut connection, other, &format!("other-{other}/*")).await?;
     }
     let with = append::measure(server, settings, CONNECTIONS, CONNECTIONS, Body::Text).await?;
     Ok(Sample {
@@ -34,8 +34,7 @@ pub(super) async fn run(server: &Running, settings: &Settings) -> io::Result<Sam
 }
 
 /// Makes a pull-wake subscription, and sees that the server takes it for one.
-async fn make(address: SocketAddr, number: usize, pattern: &str) -> io::Result<()> {
-    let mut connection = Connection::open(address).await?;
+async fn make(connection: &mut Connection, number: usize, pattern: &str) -> io::Result<()> {
     let path = format!("/v1/stream/__ds/subscriptions/bench-{number}");
     let body = format!(
         r#"{{"type":"pull-wake","pattern":"{pattern}","wake_stream":"wake/{number}","lease_ttl_ms":30000}}"#
