@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use streamkeeper::{Expiry, Offset};
 
 use crate::response::Caching;
@@ -14,6 +14,8 @@ pub(crate) async fn handle(api: &Api, target: Target) -> Result<Response, Proble
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, header::content_type(&metadata.content_type));
+    // A router would add it.
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     headers.insert(CACHE_CONTROL, Caching::NoStore.header());
     headers.insert(header::STREAM_NEXT_OFFSET, header::offset(metadata.next_offset));
     match metadata.expiry {

@@ -76,9 +76,9 @@ impl Streams {
         Self { api: Arc::new(Api { keeper, options }), mount }
     }
 
-    /// Whether a path is below the mount.
+    /// Whether a path is below the mount; the mount itself is not.
     pub fn has(&self, path: &str) -> bool {
-        path.strip_prefix(self.mount).is_some_and(|below| below.starts_with('/'))
+        target::is_below(self.mount, path)
     }
 
     /// Answers a request whose path is below the mount.

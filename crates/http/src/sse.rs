@@ -4,6 +4,7 @@ mod text;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::Pin;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -12,12 +13,15 @@ use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use streamkeeper::{Offset, Page, StreamName, Streamkeeper, Subscription};
 use streamkeeper_protocol::Cursor;
-use streamkeeper_protocol::sse::{Control, SseEncoding, control_event, data_event};
-use tokio::time::{Instant, timeout_at};
+use streamkeeper_protocol::sse::{Control, SseEncoding, control_event_after, data_event};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::text::TextHold;
 use crate::query::ReadQuery;
 use crate::{Api, Problem, header};
+
+/// Data events up to this size are sent as one piece with the control event behind them, at the price of a copy.
+const MAX_JOINED_BYTES: usize = 1024;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -32,7 +36,7 @@ pub(crate) async fn handle(
     let events = Events {
         keeper: keeper.clone(),
         encoding,
-        deadline: Instant::now() + options.sse_lifetime,
+        deadline: Box::pin(sleep_until(Instant::now() + options.sse_lifetime)),
         cursor: Cursor::next(keeper.now(), query.cursor, keeper.draw()),
         began: subscription.next_offset(),
         hold: TextHold::new(subscription.next_offset()),
@@ -58,7 +62,7 @@ struct Events {
     subscription: Subscription,
     encoding: SseEncoding,
     /// When the connection is recycled, however busy it is.
-    deadline: Instant,
+    deadline: Pin<Box<Sleep>>,
     cursor: Cursor,
     /// Where the connection began.
     began: Offset,
@@ -80,13 +84,18 @@ impl Events {
             if let Some(event) = self.queue.pop_front() {
                 return Some(event);
             }
-            if self.ended || Instant::now() >= self.deadline {
+            if self.ended || Instant::now() >= self.deadline.deadline() {
                 return self.last();
             }
-            match timeout_at(self.deadline, self.subscription.next()).await {
-                Ok(Ok(Some(page))) => self.page(page),
+            let page = tokio::select! {
+                biased;
+                page = self.subscription.next() => page,
+                () = &mut self.deadline => Ok(None),
+            };
+            match page {
+                Ok(Some(page)) => self.page(page),
                 // Recycled, ended, or deleted: the client asks again and learns which.
-                Err(_) | Ok(Ok(None) | Err(_)) => self.ended = true,
+                Ok(None) | Err(_) => self.ended = true,
             }
         }
     }
@@ -131,7 +140,10 @@ impl Events {
         // Within a connection the cursor only follows the time.
         self.cursor = self.cursor.max(Cursor::next(self.keeper.now(), None, 0));
         let cursor = (!closed).then_some(self.cursor);
-        self.queue.push_back(control_event(&Control { next_offset, cursor, up_to_date, closed }));
+        let control = Control { next_offset, cursor, up_to_date, closed };
+        let small = self.queue.back().is_some_and(|event| event.len() <= MAX_JOINED_BYTES);
+        let before = if small { self.queue.pop_back() } else { None };
+        self.queue.push_back(control_event_after(&before.unwrap_or_default(), &control));
     }
 
     /// What a connection holds back at its end, the next one reads whole: the last control event stands

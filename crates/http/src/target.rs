@@ -49,6 +49,12 @@ impl Target {
     }
 }
 
+/// Whether a router that is nested at `mount` would get a path that names something.
+pub(crate) fn is_below(mount: &str, path: &str) -> bool {
+    let below = path.strip_prefix(mount);
+    below.is_some_and(|below| below.starts_with('/') && below.len() > 1)
+}
+
 /// The length of the path below which the router is nested, where `path` is what nesting has left.
 pub(crate) fn mount(original: &str, path: &str) -> usize {
     // At the mount itself nesting leaves a slash that the path does not have.
@@ -69,6 +75,16 @@ fn origin(uri: &Uri, headers: &HeaderMap, options: &Options) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_below_the_mount_has_a_name() {
+        for path in ["/v1/stream/a", "/v1/stream/a/b", "/v1/stream//", "/v1/stream/__ds"] {
+            assert!(is_below("/v1/stream", path), "{path}");
+        }
+        for path in ["/v1/stream", "/v1/stream/", "/v1/streams/a", "/v1", "/x/v1/stream/a", "*"] {
+            assert!(!is_below("/v1/stream", path), "{path}");
+        }
+    }
 
     #[test]
     fn the_mount_is_what_nesting_has_taken_away() {

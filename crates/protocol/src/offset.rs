@@ -1,6 +1,6 @@
 //! Offsets: the tokens that name a position in a stream (PROTOCOL.md section 8).
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 /// Digits in each half of an offset token.
@@ -52,7 +52,7 @@ impl Offset {
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.token().iter().try_for_each(|byte| f.write_char(char::from(*byte)))
+        f.write_str(std::str::from_utf8(&self.token()).unwrap_or_default())
     }
 }
 

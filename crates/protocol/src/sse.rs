@@ -4,7 +4,7 @@
 //! `data:line`. Only a line that itself begins with a space gets one more, which clients take off.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -56,12 +56,22 @@ pub fn data_event(encoding: SseEncoding, chunks: &[Bytes]) -> Bytes {
 
 /// Writes one whole `control` event.
 pub fn control_event(control: &Control) -> Bytes {
-    let mut event = String::with_capacity(160);
-    event.push_str("event: control\ndata:");
-    push_control(&mut event, control);
-    event.push_str("\n\n");
-    Bytes::from(event)
+    control_event_after(&[], control)
 }
+
+/// Writes one whole `control` event behind whole events that are small enough to be copied: one piece for the
+/// connection instead of two.
+pub fn control_event_after(events: &[u8], control: &Control) -> Bytes {
+    let mut joined = Vec::with_capacity(events.len() + CONTROL_ROOM);
+    joined.extend_from_slice(events);
+    joined.extend_from_slice(b"event: control\ndata:");
+    push_control(&mut joined, control);
+    joined.extend_from_slice(b"\n\n");
+    Bytes::from(joined)
+}
+
+/// Room for a control event.
+const CONTROL_ROOM: usize = 160;
 
 /// How many of the last bytes are the beginning of a character whose other bytes are yet to come: 0
 /// to 3.
@@ -69,6 +79,10 @@ pub fn control_event(control: &Control) -> Bytes {
 /// An append may end inside a character. Sending it at once would show U+FFFD twice, so the caller
 /// holds these bytes' message back until the next one.
 pub fn incomplete_utf8_suffix(bytes: &[u8]) -> usize {
+    // Nearly always the last character is whole and ASCII.
+    if bytes.last().is_none_or(u8::is_ascii) {
+        return 0;
+    }
     let is_incomplete = |length: &usize| {
         let suffix = &bytes[bytes.len() - length..];
         // A character that begins elsewhere is an error of known length, not a missing end.
@@ -104,19 +118,21 @@ fn push_base64(event: &mut String, data: &[u8]) {
 }
 
 /// No value needs to be escaped, so the JSON is written by hand.
-fn push_control(event: &mut String, control: &Control) {
-    // Writing to a string cannot fail.
-    let _ = write!(event, "{{\"streamNextOffset\":\"{}\"", control.next_offset);
+fn push_control(event: &mut Vec<u8>, control: &Control) {
+    event.extend_from_slice(b"{\"streamNextOffset\":\"");
+    event.extend_from_slice(&control.next_offset.token());
+    event.push(b'"');
     if let Some(cursor) = control.cursor.filter(|_| !control.closed) {
+        // Writing to a vector cannot fail.
         let _ = write!(event, ",\"streamCursor\":\"{cursor}\"");
     }
     if control.up_to_date {
-        event.push_str(",\"upToDate\":true");
+        event.extend_from_slice(b",\"upToDate\":true");
     }
     if control.closed {
-        event.push_str(",\"streamClosed\":true");
+        event.extend_from_slice(b",\"streamClosed\":true");
     }
-    event.push('}');
+    event.push(b'}');
 }
 
 /// The chunks as one slice; one chunk, the usual case, is not copied.

@@ -39,7 +39,8 @@ pub(crate) struct App {
 impl App {
     async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
         match self.streams.has(request.uri().path()) {
-            true => self.streams.serve(request).await,
+            // Boxed, because a connection that waits for its next request should be small.
+            true => Box::pin(self.streams.serve(request)).await,
             false => {
                 let answer = Box::pin(self.routes.clone().oneshot(request.map(Body::new)));
                 answer.await.unwrap_or_else(|impossible| match impossible {})

@@ -33,7 +33,12 @@ impl TextHold {
 
     /// Whether the page can be sent as it is.
     pub(super) fn is_clean_for(&self, page: &Page) -> bool {
-        self.held.is_empty() && incomplete_utf8_suffix(&tail(&page.payloads())) == 0
+        let ends_in_ascii = || {
+            let last = page.chunks.last().and_then(|shared| shared.chunk.batch.payload().last());
+            last.is_none_or(u8::is_ascii)
+        };
+        self.held.is_empty()
+            && (ends_in_ascii() || incomplete_utf8_suffix(&tail(&page.payloads())) == 0)
     }
 
     /// The reader got a page that needed no holding back.

@@ -193,7 +193,7 @@ impl State {
             Message::Touch => self.record_touch(),
             Message::Expire => self.expire(),
             Message::Committed(outcome) => self.committed(outcome),
-            Message::Reloaded(state) => self.reloaded(state),
+            Message::Reloaded(state) => self.reloaded(*state),
             Message::Doze => {
                 self.doze();
                 Ok(())
@@ -364,7 +364,7 @@ impl State {
             tokio::spawn(async move {
                 let state = context.storage.load(&name).await;
                 // An actor that has ended needs no state.
-                let _ = myself.cast(Message::Reloaded(state));
+                let _ = myself.cast(Message::Reloaded(Box::new(state)));
             });
         }
         Ok(())

@@ -249,7 +249,7 @@ impl Streamkeeper {
                 OpenError::Unavailable(why) => why.into(),
             })?;
             let asked = fork.clone();
-            match handle.call(|reply| Message::Fork { fork: asked, reply }).await {
+            match handle.call(|reply| Message::Fork { fork: Box::new(asked), reply }).await {
                 Ok(Ok(grant)) => return Ok(*grant),
                 Ok(Err(ForkError::Rejected(rejection))) => return Err(rejection.into()),
                 Ok(Err(ForkError::Unavailable(why))) => return Err(why.into()),

@@ -27,7 +27,7 @@ pub(crate) enum Message {
     /// Delete the stream.
     Delete { reply: Reply<(), DeleteError> },
     /// Take a reference on this stream for a fork.
-    Fork { fork: Fork, reply: Reply<Box<ForkGrant>, ForkError> },
+    Fork { fork: Box<Fork>, reply: Reply<Box<ForkGrant>, ForkError> },
     /// Let go of a fork's reference.
     Release { fork: StreamId, reply: Reply<(), Unavailable> },
     /// Tell what is to be dropped, if anything. Answered when all that the plan tells of is durable.
@@ -43,7 +43,7 @@ pub(crate) enum Message {
     /// Storage has told the outcome of the oldest commit that is in flight.
     Committed(Result<(), StorageError>),
     /// What storage holds, after it has refused a record that others were decided upon.
-    Reloaded(Result<Option<StreamState>, StorageError>),
+    Reloaded(Box<Result<Option<StreamState>, StorageError>>),
     /// Nobody has used the stream for a while: go dormant, unless somebody needs it after all.
     Doze,
     /// The TTL timer has fired, or a reader has found the stream expired.
