@@ -15,6 +15,8 @@ use uuid::Builder;
 use crate::expiry_queue::Deadlines;
 use crate::limits::{self, Limits, Permit, Pool};
 use crate::stream_supervisor::{Registry, StreamKey};
+use crate::subscription_supervisor::Shared;
+use crate::webhooks::Webhooks;
 use crate::{Clock, Unavailable};
 
 /// What every process of one system shares. Two systems share nothing.
@@ -32,6 +34,7 @@ pub(crate) struct Context {
     stream_supervisor: RwLock<Option<DynamicSupervisor<StreamKey>>>,
     /// Forks whose source has given them a reference and that are not created yet.
     pub(crate) forks_on_the_way: DashSet<StreamId>,
+    pub(crate) subscriptions: Shared,
     pending: Arc<Pool>,
     chance: Mutex<StdRng>,
 }
@@ -42,6 +45,7 @@ impl Context {
         clock: Arc<dyn Clock>,
         policy: Arc<dyn RestartPolicy>,
         limits: Limits,
+        webhooks: Option<Arc<dyn Webhooks>>,
         seed: u64,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -54,6 +58,7 @@ impl Context {
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),
+            subscriptions: Shared::new(&limits, webhooks),
             pending: limits::pool(limits.pending_bytes),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
         })

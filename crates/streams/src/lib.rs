@@ -16,8 +16,10 @@ mod limits;
 mod page;
 mod request;
 mod stream_supervisor;
+mod subscription_supervisor;
 mod system;
 mod tree;
+mod webhooks;
 
 pub use streamkeeper_protocol as protocol;
 pub use streamkeeper_protocol::stream::{Expiry, Retention, StreamId};
@@ -30,4 +32,8 @@ pub use error::{AppendError, CreateError, DeleteError, ReadError, Unavailable};
 pub use limits::{Limits, Permit, REQUEST_OVERHEAD};
 pub use page::{Page, SharedChunk};
 pub use request::{AppendRequest, Appended, CreateRequest, Created, ForkFrom, Metadata, Outcome};
-pub use system::{Builder, Streamkeeper, Subscription};
+pub use system::{
+    AckError, Builder, ClaimError, CreateSubscriptionError, CreatedSubscription, Streamkeeper,
+    Subscription, SubscriptionError, Subscriptions, TOKEN_LIFETIME,
+};
+pub use webhooks::{TokenError, TokenPurpose, TokenScope, WebhookOutcome, Webhooks};

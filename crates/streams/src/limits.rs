@@ -29,6 +29,8 @@ pub struct Limits {
     pub awake_streams: usize,
     /// How long a request waits for a stream that is being started again. Default: 5 s.
     pub restart_patience: Duration,
+    /// How many webhooks may be called at once; more wait for their turn. Default: 256.
+    pub webhook_calls: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +42,7 @@ impl Default for Limits {
             dormant_after: Duration::from_secs(60),
             awake_streams: 10_000,
             restart_patience: Duration::from_secs(5),
+            webhook_calls: 256,
         }
     }
 }

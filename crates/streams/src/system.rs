@@ -6,6 +6,7 @@ mod delete;
 mod live;
 mod read;
 mod recollect;
+mod subscriptions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +19,14 @@ use streamkeeper_supervisor::{
 };
 
 pub use self::live::Subscription;
+pub use self::subscriptions::{
+    AckError, ClaimError, CreateSubscriptionError, CreatedSubscription, SubscriptionError,
+    Subscriptions, TOKEN_LIFETIME,
+};
 
 use crate::context::Context;
 use crate::limits::{Limits, Permit};
-use crate::{Clock, SystemClock, Unavailable, tree};
+use crate::{Clock, SystemClock, Unavailable, Webhooks, tree};
 
 /// A system of streams. Cheap to clone; every clone is the same system.
 ///
@@ -60,6 +65,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     policy: Arc<dyn RestartPolicy>,
     limits: Limits,
+    webhooks: Option<Arc<dyn Webhooks>>,
     seed: Option<u64>,
 }
 
@@ -87,6 +93,11 @@ impl Builder {
         Self { limits, ..self }
     }
 
+    /// What calls webhooks and signs tokens. Default: none; then subscriptions by webhook are refused.
+    pub fn webhooks(self, webhooks: Arc<dyn Webhooks>) -> Self {
+        Self { webhooks: Some(webhooks), ..self }
+    }
+
     /// The seed of all chance: stream ids and the jitter of restarts. Default: drawn.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed: Some(seed), ..self }
@@ -96,7 +107,8 @@ impl Builder {
     pub async fn start(self) -> Result<Streamkeeper, StartError> {
         let storage = self.storage.unwrap_or_else(|| Arc::new(MemoryStorage::new()));
         let seed = self.seed.unwrap_or_else(rand::random);
-        let context = Context::new(storage, self.clock, self.policy, self.limits, seed);
+        let context =
+            Context::new(storage, self.clock, self.policy, self.limits, self.webhooks, seed);
         let tree = tree::start(&context).await?;
         Ok(Streamkeeper { context, tree })
     }
@@ -116,6 +128,7 @@ impl Streamkeeper {
             clock: Arc::new(SystemClock),
             policy: Arc::new(StandardPolicy::transient()),
             limits: Limits::default(),
+            webhooks: None,
             seed: None,
         }
     }
@@ -170,13 +183,19 @@ impl Streamkeeper {
     /// them; what is left after the deadline is killed. Tells what did not stop by itself.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.end_live_reads();
+        // They write into streams.
+        let subscriptions = self.context.subscriptions.shutdown(deadline).await;
         // The streams first, for their report; the tree above them is then empty and quick.
         let streams = match self.context.stream_supervisor() {
             Ok(supervisor) => supervisor.shutdown(deadline).await,
             Err(_) => ShutdownReport::default(),
         };
         self.tree.shutdown(deadline).await;
-        streams
+        ShutdownReport {
+            drained: streams.drained + subscriptions.drained,
+            stopped: [streams.stopped, subscriptions.stopped].concat(),
+            killed: [streams.killed, subscriptions.killed].concat(),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! StreamSystem          rest_for_one, 3 restarts in 60 s
 //! ├── StreamSupervisor  permanent; drains its children when it shuts down
 //! │   └── Stream        transient, or as the system's policy says; one a stream that is in use
+//! ├── SubscriptionSupervisor  permanent; drains its children when it shuts down
+//! │   └── Subscription        transient, never given up; one a subscription
 //! ├── Dormancy          permanent; puts idle streams to sleep
 //! └── ExpiryQueue       permanent; wakes dormant streams whose time has come
 //! ```
@@ -20,7 +22,7 @@ use streamkeeper_supervisor::{
 use crate::context::Context;
 use crate::dormancy::Dormancy;
 use crate::expiry_queue::ExpiryQueue;
-use crate::stream_supervisor;
+use crate::{stream_supervisor, subscription_supervisor};
 
 /// Starts the tree.
 pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartError> {
@@ -31,6 +33,7 @@ pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartErr
     };
     let children = vec![
         stream_supervisor_spec(context),
+        subscription_supervisor_spec(context),
         worker_spec("dormancy", context, || Dormancy),
         worker_spec("expiry_queue", context, || ExpiryQueue),
     ];
@@ -51,5 +54,12 @@ fn stream_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
     let context = context.clone();
     ChildSpec::new("stream_supervisor", StandardPolicy::permanent(), move |parent| {
         stream_supervisor::start(context.clone(), parent)
+    })
+}
+
+fn subscription_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
+    let context = context.clone();
+    ChildSpec::new("subscription_supervisor", StandardPolicy::permanent(), move |parent| {
+        subscription_supervisor::start(context.clone(), parent)
     })
 }

@@ -38,7 +38,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn name(text: &str) -> StreamName {
-    StreamName::new(text).unwrap()
+    StreamName::new(text).expect("valid in this test")
 }
 
 impl World {
@@ -58,7 +58,7 @@ impl World {
             let tail = Tail { life: world.draw_life(), position: *position };
             world.streams.insert(name(stream), tail);
         }
-        let config = Config::from_json(config.as_bytes()).unwrap();
+        let config = Config::from_json(config.as_bytes()).expect("valid in this test");
         let seen = world.streams.iter().map(|(stream, tail)| (stream.clone(), *tail));
         world.tracker = Tracker::create(config, None, seen.collect::<Vec<_>>(), world.at());
         world.check();
@@ -206,11 +206,11 @@ impl World {
     /// The system ends and begins again: the state is the fold of what is stored.
     pub(crate) fn restart(&mut self) {
         let mut state = None;
-        for event in decode_events(&self.stored).unwrap() {
+        for event in decode_events(&self.stored).expect("valid in this test") {
             SubscriptionState::fold(&mut state, &event);
         }
         assert_eq!(state.as_ref(), Some(self.tracker.state()));
-        self.tracker = Tracker::load(state.unwrap());
+        self.tracker = Tracker::load(state.expect("valid in this test"));
         let linked: Vec<_> = self.tracker.state().links.keys().cloned().collect();
         for stream in linked.iter().filter(|stream| !self.streams.contains_key(stream)) {
             self.tracker.see(stream, Seen::Absent);
@@ -223,7 +223,12 @@ impl World {
 
     /// Puts a snapshot in the place of all that is stored.
     pub(crate) fn compact(&mut self) {
-        self.stored = vec![encode_events(&[self.tracker.snapshot()]).unwrap().payload().clone()];
+        self.stored = vec![
+            encode_events(&[self.tracker.snapshot()])
+                .expect("valid in this test")
+                .payload()
+                .clone(),
+        ];
     }
 
     fn holds_lease(&self) -> bool {
@@ -278,6 +283,6 @@ impl World {
 }
 
 fn state(config: &str) -> SubscriptionState {
-    let config = Config::from_json(config.as_bytes()).unwrap();
+    let config = Config::from_json(config.as_bytes()).expect("valid in this test");
     Tracker::create(config, None, [], Timestamp::from_millis(0)).state().clone()
 }

@@ -109,7 +109,7 @@ fn all_is_processed_in_the_end(world: &mut World) {
             }
             Duty::WriteWakeEvent { .. } => {
                 if let Ok(told) = world.claim() {
-                    world.ack(&told, 100, true).unwrap();
+                    world.ack(&told, 100, true).expect("valid in this test");
                 }
             }
             Duty::None => {

@@ -28,6 +28,7 @@ use super::touch::Touch;
 use super::view::View;
 use super::waiters::Waiters;
 use crate::context::Context;
+use crate::subscription_supervisor::Followers;
 
 /// How long an actor that was started to create a stream waits for being told to.
 const CREATION_PATIENCE: Duration = Duration::from_secs(5);
@@ -65,6 +66,7 @@ pub(crate) struct State {
     waiters: Waiters,
     subscribers: Arc<()>,
     touch: Arc<Touch>,
+    followers: Followers,
     timer: Option<AbortHandle>,
     wakeful_until: Option<Instant>,
     /// Outcomes that came when the mailbox took no more messages.
@@ -101,6 +103,7 @@ impl Actor for Stream {
             waiters: Waiters::default(),
             subscribers: Arc::new(()),
             touch,
+            followers: Followers::default(),
             timer: None,
             wakeful_until: wakeful.map(|time| Instant::now() + time),
             late: mpsc::unbounded_channel(),
@@ -190,7 +193,9 @@ impl State {
             self.touch.recover(state, self.context.clock.now());
             state.touch(self.touch.latest());
         }
-        self.views.send_replace(View::of(self.pending.as_ref(), &self.recent));
+        let view = View::of(self.pending.as_ref(), &self.recent);
+        self.tell_followers(&view);
+        self.views.send_replace(view);
         self.arm();
     }
 
@@ -297,6 +302,7 @@ impl State {
             if let (Some(chunk), View::Live(live)) = (effect.chunk, &*view) {
                 live.recent.push(chunk);
             }
+            self.tell_followers(&view);
             // Only subscribers wait for another view; telling that there is one costs more than making it.
             let followed = Arc::strong_count(&self.subscribers) > 1;
             self.views.send_if_modified(|latest| {
@@ -308,6 +314,12 @@ impl State {
         if let Some((origin, id)) = effect.released {
             self.context.release_source(origin, id);
         }
+    }
+
+    /// Tells subscriptions what is about to be shown.
+    fn tell_followers(&mut self, view: &View) {
+        let interests = &self.context.subscriptions.interests;
+        self.followers.tell(interests, &self.key.name, view);
     }
 
     /// There was no space for a record that is in flight, nor for those upon it: take up the stream anew
