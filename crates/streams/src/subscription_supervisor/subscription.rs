@@ -283,15 +283,15 @@ impl State {
     }
 
     /// Explicit streams tell their news from now on, or no longer.
-    fn follow(&self, events: &[Event]) {
+    fn follow(&mut self, events: &[Event]) {
         let interests = &self.context.subscriptions.interests;
         for event in events {
             match event {
                 Event::Linked { stream, link_type: LinkType::Explicit, .. } => {
-                    interests.add(&self.id, &self.following.inbox, None, [stream]);
+                    self.following.streams(interests, [stream]);
                 }
                 Event::Unlinked { stream, link_type: LinkType::Explicit } => {
-                    interests.remove(&self.id, None, [stream]);
+                    self.following.forget(interests, stream);
                 }
                 _ => {}
             }

@@ -1,0 +1,1 @@
+//! Many subscriptions, many streams, many accidents.
