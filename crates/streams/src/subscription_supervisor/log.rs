@@ -3,7 +3,7 @@
 //! So subscriptions are as durable as streams, on every backend, and nothing about storage is new: the
 //! events of one decision are one record, which is written whole or not at all.
 
-use streamkeeper_protocol::stream::{Config, Expiry, Record, StreamId};
+use streamkeeper_protocol::stream::{Config, Expiry, Record, Retention, StreamId};
 use streamkeeper_protocol::subscription::{
     Event, SubscriptionId, SubscriptionState, decode_events, encode_events,
 };
@@ -28,6 +28,8 @@ pub(crate) struct EventLog {
     version: u64,
     earliest: u64,
     tail: u64,
+    /// How many events were written.
+    messages: u64,
     /// The size of the snapshot that the log begins with, in bytes.
     snapshot: u64,
 }
@@ -36,7 +38,7 @@ impl EventLog {
     /// A log that begins with its first record.
     pub(crate) fn new(id: &SubscriptionId, life: StreamId) -> Self {
         let name = id.stream_name();
-        Self { name, life, version: 0, earliest: 0, tail: 0, snapshot: 0 }
+        Self { name, life, version: 0, earliest: 0, tail: 0, messages: 0, snapshot: 0 }
     }
 
     /// Folds what storage holds of a subscription; `None` if there is none.
@@ -52,6 +54,7 @@ impl EventLog {
             version: stored.version,
             earliest: stored.earliest,
             tail: stored.tail,
+            messages: stored.messages,
             snapshot: 0,
         };
         let mut state = None;
@@ -83,10 +86,15 @@ impl EventLog {
     pub(crate) fn append(&mut self, events: &[Event], at: Timestamp) -> Entry {
         let batch = encode_events(events);
         self.tail += batch.as_ref().map_or(0, |batch| batch.size());
+        self.messages += batch.as_ref().map_or(0, |batch| batch.count());
         let record = match self.version {
             0 => Record::Created {
                 id: self.life,
-                config: Config { content_type: json(), expiry: Expiry::Never },
+                config: Config {
+                    content_type: json(),
+                    expiry: Expiry::Never,
+                    retention: Retention::default(),
+                },
                 origin: None,
                 batch,
                 closed: false,
@@ -115,7 +123,7 @@ impl EventLog {
     /// The record that drops all before a snapshot at this position, the last event of the log.
     pub(crate) fn truncate(&mut self, snapshot: u64) -> Entry {
         (self.earliest, self.snapshot) = (snapshot, self.tail - snapshot);
-        self.entry(Record::Truncated { before: snapshot })
+        self.entry(Record::Truncated { before: snapshot, messages: self.messages - 1 })
     }
 
     fn entry(&mut self, record: Record) -> Entry {

@@ -67,7 +67,7 @@ pub(crate) async fn write(context: &Arc<Context>, event: &WakeEvent) -> Result<(
         OpenError::NotFound => "the wake stream does not exist".to_owned(),
         OpenError::Unavailable(why) => why.to_string(),
     })?;
-    let append = event.append(context, &handle)?;
+    let append = Arc::new(event.append(context, &handle)?);
     let bytes = append.batch.as_ref().map_or(0, |batch| batch.payload().len());
     let permit = context.permit(bytes).map_err(|why| why.to_string())?;
     let permits = handle.admit(permit, bytes).map_err(|why| why.to_string())?;
