@@ -17,17 +17,21 @@ async fn call_back(
     call: &Value,
     done: bool,
 ) -> Result<Acknowledged, AckError> {
-    let acks = call["streams"].as_array().unwrap().iter().map(|stream| Ack {
-        stream: name(stream["path"].as_str().unwrap()),
-        offset: stream["tail_offset"].as_str().unwrap().parse::<Offset>().unwrap(),
+    let acks = call["streams"].as_array().expect("as the text says").iter().map(|stream| Ack {
+        stream: name(stream["path"].as_str().expect("as the text says")),
+        offset: stream["tail_offset"]
+            .as_str()
+            .expect("as the text says")
+            .parse::<Offset>()
+            .expect("as the text says"),
     });
     let request = AckRequest {
-        wake_id: call["wake_id"].as_str().unwrap().into(),
-        generation: call["generation"].as_u64().unwrap(),
+        wake_id: call["wake_id"].as_str().expect("as the text says").into(),
+        generation: call["generation"].as_u64().expect("as the text says"),
         acks: acks.collect(),
         done,
     };
-    let token = call["callback_token"].as_str().unwrap();
+    let token = call["callback_token"].as_str().expect("as the text says");
     world.keeper.subscriptions().callback(&subscription(id), token, request).await
 }
 
