@@ -8,6 +8,21 @@
 //!   server lets itself be sent to.
 //! * [`SignedWebhooks`]: signs a wake and delivers it, once, within bounds. Whether and when to try
 //!   again is for its caller to say.
+//!
+//! ```no_run
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{path::Path, sync::Arc};
+//! use streamkeeper::{Clock, Streamkeeper, SystemClock};
+//! use streamkeeper_webhook::{KeyOptions, Keyring, SignedWebhooks, UrlPolicy};
+//!
+//! let keys = Keyring::open(Path::new("keys"), KeyOptions::default(), SystemClock.now())?;
+//! let webhooks = SignedWebhooks::new(keys, UrlPolicy::default(), Arc::new(SystemClock))?;
+//! let keeper = Streamkeeper::builder().webhooks(Arc::new(webhooks)).start().await?;
+//! # drop(keeper);
+//! # Ok(())
+//! # }
+//! ```
 
 mod delivery;
 mod guard;

@@ -75,7 +75,7 @@ impl SignedWebhooks {
             keyring: Arc::new(keyring),
             policy,
             clock,
-            resolver: Arc::new(SystemResolver),
+            resolver: Arc::new(SystemResolver::default()),
             tls,
         })
     }
