@@ -98,10 +98,8 @@ async fn a_callback_acks_and_then_its_token_is_fenced() {
     forged.expect_problem(401, "token_invalid");
     // It wakes by webhook: there is nothing to claim, and a callback's token is none of a claim.
     subscription.claim("w").await.expect_problem(400, "invalid_request");
-    subscription
-        .post("ack", token, ack_of(&wake, true))
-        .await
-        .expect_problem(400, "invalid_request");
+    let ack = subscription.post("ack", token, ack_of(&wake, true)).await;
+    ack.expect_problem(401, "token_invalid");
 
     let alive = subscription.post("callback", token, ack_of(&wake, false)).await.expect(200);
     assert_eq!(body(&alive), json!({"ok": true, "next_wake": false}));
