@@ -79,7 +79,9 @@ fn run(title: &str, filter: &str, args: &[&str], judge: impl Fn(&Report) -> Vec<
     // The suite waits for long-polls to time out, in tests that end after a few seconds.
     let data = tempfile::tempdir().expect("a directory for the data");
     let data_dir = data.path().join("data").display().to_string();
-    let common = ["--long-poll-timeout", "500ms", "--data-dir", &data_dir];
+    // Its webhooks are on this machine.
+    let webhooks = "--webhook-allow-localhost";
+    let common = ["--long-poll-timeout", "500ms", webhooks, "--data-dir", &data_dir];
     let args = [args, &common].concat();
     // Not `expect`: these errors hold whole logs, and are to be read.
     let fail = |error: io::Error| -> ! { panic!("{title}: {error}") };

@@ -2,6 +2,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};
+use streamkeeper::protocol::subscription::{Config, SubscriptionId};
 use streamkeeper::{AppendRequest, ContentType, CreateRequest, ReadFrom, StreamName, Streamkeeper};
 use tokio::runtime::{Builder, Runtime};
 
@@ -57,6 +58,41 @@ fn actor_round_trip(bencher: Bencher<'_, '_>, in_flight: usize) {
                 appended.expect("no panic").expect("an append");
             }
         });
+    });
+}
+
+/// Who is interested in the stream that is appended to.
+#[derive(Debug, Clone, Copy)]
+enum Interest {
+    /// There are no subscriptions.
+    None,
+    /// 10,000 subscriptions, and none matches.
+    Others,
+    /// 10,000 subscriptions, and one matches; it was woken, and its worker is slow.
+    One,
+}
+
+/// One append after the other to one stream: what subscriptions cost those who write.
+#[divan::bench(args = [Interest::None, Interest::Others, Interest::One])]
+fn append_under_subscriptions(bencher: Bencher<'_, '_>, interest: Interest) {
+    let (runtime, keeper, names) = system(1);
+    runtime.block_on(async {
+        let subscriptions = keeper.subscriptions();
+        let many = if matches!(interest, Interest::None) { 0 } else { 10_000 };
+        for number in 0..many {
+            let pattern = match (interest, number) {
+                (Interest::One, 0) => "bench/*".to_owned(),
+                _ => format!("topic/{number}/*"),
+            };
+            let config =
+                format!(r#"{{"type":"pull-wake","pattern":"{pattern}","wake_stream":"wakes"}}"#);
+            let config = Config::from_json(config.as_bytes()).expect("a configuration");
+            let id = SubscriptionId::new(&number.to_string()).expect("an id");
+            subscriptions.create(&id, config, None).await.expect("a subscription");
+        }
+    });
+    bencher.bench_local(|| {
+        runtime.block_on(keeper.append(black_box(&names[0]), append())).expect("an append")
     });
 }
 

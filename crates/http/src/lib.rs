@@ -33,6 +33,7 @@ mod response;
 mod retention;
 mod segments;
 mod sse;
+mod subscriptions;
 mod target;
 
 use std::sync::Arc;
@@ -128,6 +129,13 @@ where
     B: http_body::Body<Data = Bytes, Error: ToString> + Send + Unpin,
 {
     let (parts, body) = request.into_parts();
+    if parts.method != Method::OPTIONS
+        && let Some(route) = subscriptions::Route::of(&parts.uri, mount)
+    {
+        let body = body::read(api, &parts.headers, body);
+        // Boxed, so that what is rare does not make every request large.
+        return Ok(Box::pin(subscriptions::answer(api, &route, &parts, body)).await);
+    }
     match parts.method {
         Method::GET => get::handle(api, Target::of(parts, mount)?).await,
         Method::HEAD => head::handle(api, Target::of(parts, mount)?).await,

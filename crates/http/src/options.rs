@@ -22,6 +22,10 @@ pub struct Options {
     /// Whether `X-Forwarded-Proto` and `X-Forwarded-Host` are believed, because a proxy sets them.
     /// Default: no.
     pub trust_forwarded: bool,
+    /// The URL that the server has for its clients, without the path at which it is mounted and without
+    /// a slash at its end: `https://streams.example`. It begins `Location` and the URLs in subscriptions.
+    /// Default: whom the request called, by its `Host`.
+    pub public_url: Option<String>,
 }
 
 /// Who may cache pages of history (section 10.1).
@@ -44,6 +48,7 @@ impl Default for Options {
             body_timeout: Duration::from_secs(30),
             cache: CacheVisibility::Public,
             trust_forwarded: false,
+            public_url: None,
         }
     }
 }

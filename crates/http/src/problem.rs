@@ -1,4 +1,5 @@
-//! Errors: every status code and every machine code of an error, in one file.
+//! Errors: every status code and every machine code of an error of a stream, in one file. Those of
+//! subscriptions, whose bodies have more to them, are in `subscriptions/failure.rs`.
 //!
 //! An error is an RFC 9457 `application/problem+json` object: `{type, title, status, detail, code}`.
 //! Programs look at `code`, which does not change; `detail` is for people and may.
@@ -19,6 +20,9 @@ use streamkeeper_protocol::stream::{
 use streamkeeper_storage::StorageError;
 
 use crate::{cors, header};
+
+/// The type of every error's body.
+pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// An error response.
 #[derive(Debug, Clone)]
@@ -120,7 +124,7 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.headers);
         response

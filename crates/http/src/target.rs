@@ -63,7 +63,12 @@ pub(crate) fn mount(original: &str, path: &str) -> usize {
     mount.trim_end_matches('/').len()
 }
 
-fn origin(uri: &Uri, headers: &HeaderMap, options: &Options) -> Option<String> {
+/// What comes before the path in the URLs that the server gives out: the public URL if there is one, or
+/// else whom the client called. `None` if the client did not say.
+pub(crate) fn origin(uri: &Uri, headers: &HeaderMap, options: &Options) -> Option<String> {
+    if let Some(public) = &options.public_url {
+        return Some(public.clone());
+    }
     let text = |name: &'static HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let forwarded = |name: &'static HeaderName| text(name).filter(|_| options.trust_forwarded);
     let scheme = forwarded(&X_FORWARDED_PROTO).or(uri.scheme_str()).unwrap_or("http");

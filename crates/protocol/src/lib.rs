@@ -14,6 +14,7 @@ mod name;
 mod offset;
 pub mod sse;
 pub mod stream;
+pub mod subscription;
 mod timestamp;
 
 pub use batch::{Batch, Lengths};

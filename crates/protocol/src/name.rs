@@ -42,6 +42,18 @@ pub enum InvalidName {
 impl StreamName {
     /// Checks a name that is already decoded.
     pub fn new(name: &str) -> Result<Self, InvalidName> {
+        let name = Self::stored(name)?;
+        if name.is_reserved() {
+            return Err(InvalidName::Reserved);
+        }
+        Ok(name)
+    }
+
+    /// Checks a name that storage holds: as [`new`](Self::new), but it may be reserved.
+    ///
+    /// For backends. What the server keeps for itself is a stream like any other to them; requests
+    /// never reach it, because no name that a client sends is made here.
+    pub fn stored(name: &str) -> Result<Self, InvalidName> {
         if name.is_empty() {
             return Err(InvalidName::Empty);
         }
@@ -56,10 +68,14 @@ impl StreamName {
                 return Err(InvalidName::DotSegment);
             }
         }
-        match name.strip_prefix(RESERVED_SEGMENT) {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => Err(InvalidName::Reserved),
-            _ => Ok(Self(name.into())),
-        }
+        Ok(Self(name.into()))
+    }
+
+    /// Whether the name is the server's own: its first segment is [`RESERVED_SEGMENT`].
+    pub fn is_reserved(&self) -> bool {
+        self.0
+            .strip_prefix(RESERVED_SEGMENT)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Percent-decodes a URL path (without its leading slash) and checks it.
@@ -130,6 +146,13 @@ mod tests {
             assert_eq!(StreamName::from_path(path), Err(error), "{path:?}");
         }
         assert!(StreamName::new(&"x".repeat(MAX_NAME_BYTES)).is_ok());
+    }
+
+    #[test]
+    fn storage_holds_names_that_nobody_can_ask_for() {
+        let stored = StreamName::stored("__ds/subscriptions/a").unwrap();
+        assert!(stored.is_reserved() && !StreamName::new("__dsx/a").unwrap().is_reserved());
+        assert_eq!(StreamName::stored("__ds/../a"), Err(InvalidName::DotSegment));
     }
 
     proptest! {

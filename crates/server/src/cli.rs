@@ -295,6 +295,33 @@ pub(crate) struct Serve {
     #[arg(long, env = "STREAMKEEPER_TRUST_FORWARDED", help_heading = "Operation")]
     pub(crate) trust_forwarded: bool,
 
+    /// The URL that clients know the server by, such as https://streams.example; by default it is taken
+    /// from the Host of each request
+    #[arg(
+        long,
+        env = "STREAMKEEPER_PUBLIC_URL",
+        value_name = "URL",
+        value_parser = units::public_url,
+        help_heading = "Operation"
+    )]
+    pub(crate) public_url: Option<String>,
+
+    /// Deliver webhooks to http://localhost and http://127.0.0.x too: for development, never where
+    /// others may create subscriptions
+    #[arg(long, env = "STREAMKEEPER_WEBHOOK_ALLOW_LOCALHOST", help_heading = "Webhooks")]
+    pub(crate) webhook_allow_localhost: bool,
+
+    /// How long a key signs webhooks before another one takes over
+    #[arg(
+        long,
+        env = "STREAMKEEPER_WEBHOOK_KEY_LIFETIME",
+        default_value = "90d",
+        value_name = "TIME",
+        value_parser = units::key_lifetime,
+        help_heading = "Webhooks"
+    )]
+    pub(crate) webhook_key_lifetime: Duration,
+
     /// How log events are written to standard error
     #[arg(
         long,

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use streamkeeper::{Limits, REQUEST_OVERHEAD, Streamkeeper};
+use streamkeeper::{Clock, Limits, REQUEST_OVERHEAD, Streamkeeper, SystemClock};
 use streamkeeper_http::{CacheVisibility, Options, Streams};
 use streamkeeper_storage::{MemoryStorage, Storage};
 use streamkeeper_storage_log::{LogOptions, LogStorage, OpenReport};
+use streamkeeper_webhook::{KeyOptions, Keyring, SignedWebhooks, UrlPolicy};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,10 +22,15 @@ use crate::health;
 /// Where streams live.
 const MOUNT: &str = "/v1/stream";
 
+/// Where keys are, in the data directory. The log's lock keeps other processes out of it.
+const KEYS_DIR: &str = "keys";
+
 /// Runs the server until it is asked to stop.
 pub(crate) async fn run(config: Serve) -> Result<(), Box<dyn Error>> {
     let storage = open_storage(&config)?;
-    let keeper = Streamkeeper::builder().storage(storage).limits(limits(&config)?).start().await?;
+    let webhooks = open_webhooks(&config)?;
+    let keeper = Streamkeeper::builder().storage(storage).limits(limits(&config)?);
+    let keeper = keeper.webhooks(webhooks).start().await?;
     let listener = TcpListener::bind(config.listen).await;
     let listener =
         listener.map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
@@ -50,6 +56,23 @@ fn open_storage(config: &Serve) -> Result<Arc<dyn Storage>, Box<dyn Error>> {
             Ok(Arc::new(log))
         }
     }
+}
+
+/// Keys live beside the streams, because what they signed is about them: in memory, or on disk.
+fn open_webhooks(config: &Serve) -> Result<Arc<SignedWebhooks>, Box<dyn Error>> {
+    let options = KeyOptions { lifetime: config.webhook_key_lifetime };
+    let now = SystemClock.now();
+    let keyring = match config.storage {
+        StorageKind::Memory => Keyring::ephemeral(options, now)?,
+        StorageKind::Log => Keyring::open(&config.data_dir.join(KEYS_DIR), options, now)?,
+    };
+    let policy = UrlPolicy { allow_localhost: config.webhook_allow_localhost };
+    if policy.allow_localhost {
+        tracing::warn!(
+            "webhooks may be sent to this machine: --webhook-allow-localhost is for development"
+        );
+    }
+    Ok(Arc::new(SignedWebhooks::new(keyring, policy, Arc::new(SystemClock))?))
 }
 
 fn limits(config: &Serve) -> Result<Limits, Box<dyn Error>> {
@@ -79,6 +102,7 @@ fn app(keeper: &Streamkeeper, config: &Serve) -> App {
             Cache::Private => CacheVisibility::Private,
         },
         trust_forwarded: config.trust_forwarded,
+        public_url: config.public_url.clone(),
     };
     let routes = Router::new()
         .route("/healthz", get(health::healthz))

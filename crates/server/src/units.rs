@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use http::Uri;
 
 /// The smallest page: below it, the headers would outweigh the data.
 pub(crate) const MIN_PAGE_BYTES: u64 = 1 << 10;
@@ -13,6 +14,9 @@ pub(crate) const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The smallest journal segment: below it, beginning a new one would outweigh writing.
 pub(crate) const MIN_SEGMENT_BYTES: u64 = 4 << 10;
+
+/// The shortest life of a signing key: below it, keys would pile up in the published set.
+pub(crate) const MIN_KEY_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Parses a duration, such as `500ms`, `30s` or `1m 30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -24,6 +28,24 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         time if time < MIN_INTERVAL => Err("at least 10ms".into()),
         time => Ok(time),
+    }
+}
+
+/// Parses how long a signing key is used.
+pub(crate) fn key_lifetime(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        life if life < MIN_KEY_LIFETIME => Err(format!("at least {MIN_KEY_LIFETIME:?}")),
+        life => Ok(life),
+    }
+}
+
+/// Parses the beginning of URLs, and drops slashes at its end.
+pub(crate) fn public_url(text: &str) -> Result<String, String> {
+    let url: Uri = text.parse().map_err(|error| format!("{error}"))?;
+    let scheme = url.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+    match scheme && url.query().is_none() {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err("not a URL without a query, such as https://streams.example".to_owned()),
     }
 }
 
@@ -75,5 +97,17 @@ mod tests {
         assert!(interval("0s").is_err());
         assert!(page_bytes("1023").is_err());
         assert!(request_bytes("4GiB").is_err());
+        assert!(key_lifetime("59m").is_err() && key_lifetime("90d").is_ok());
+    }
+
+    #[test]
+    fn a_public_url_is_absolute() {
+        let url = public_url("https://streams.example/deep/");
+        assert_eq!(url.as_deref(), Ok("https://streams.example/deep"));
+        for bad in
+            ["", "streams.example", "/deep", "ftp://a", "https://", "https://a?b", "https://a b"]
+        {
+            assert!(public_url(bad).is_err(), "{bad:?}");
+        }
     }
 }

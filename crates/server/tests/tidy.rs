@@ -16,9 +16,16 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("supervisor", &[]),
     ("streams", &["streamkeeper-protocol", "streamkeeper-storage", "streamkeeper-supervisor"]),
     ("http", &["streamkeeper", "streamkeeper-protocol", "streamkeeper-storage"]),
+    ("webhook", &["streamkeeper"]),
     (
         "server",
-        &["streamkeeper", "streamkeeper-http", "streamkeeper-storage", "streamkeeper-storage-*"],
+        &[
+            "streamkeeper",
+            "streamkeeper-http",
+            "streamkeeper-storage",
+            "streamkeeper-storage-*",
+            "streamkeeper-webhook",
+        ],
     ),
     // Measures the binary from outside.
     ("bench", &["streamkeeper-conformance"]),
@@ -34,6 +41,7 @@ const NEVER_DEPENDS: &[(&str, &[&str])] = &[
     ("supervisor", &["axum", "http", "hyper", "dashmap", "bytes"]),
     ("streams", &["axum", "http", "http-body", "hyper", "tower"]),
     ("http", &["ractor", "dashmap"]),
+    ("webhook", &["axum", "ractor", "dashmap", "tower", "reqwest"]),
     ("server", &["ractor", "dashmap"]),
 ];
 
@@ -47,6 +55,7 @@ const NEVER_SAYS: &[(&str, &[&str], &[&str])] = &[
     ("crates/protocol/src", &["std::thread", "SystemTime", "Instant", "rand::"], &[]),
     ("crates/streams/src", &["axum", "http::", "hyper", "StatusCode"], &[]),
     ("crates/http/src", &["ractor::", "streamkeeper_supervisor", "Storage::"], &[]),
+    ("crates/webhook/src", &["axum", "ractor", "env::var"], &[]),
     ("crates/server/src", &["ractor::", "streamkeeper_supervisor"], &[]),
     ("crates/supervisor/src", &["streamkeeper_", "Offset", "Record"], &[]),
     (

@@ -18,6 +18,8 @@ use crate::limits::{self, Limits, Permit, Pool};
 use crate::policies::Policies;
 use crate::retention_supervisor;
 use crate::stream_supervisor::{Registry, StreamKey};
+use crate::subscription_supervisor::Shared;
+use crate::webhooks::Webhooks;
 use crate::{Clock, Unavailable};
 
 /// What every process of one system shares. Two systems share nothing.
@@ -37,6 +39,7 @@ pub(crate) struct Context {
     /// Forks whose source has given them a reference and that are not created yet.
     pub(crate) forks_on_the_way: DashSet<StreamId>,
     pub(crate) retention: retention_supervisor::Shared,
+    pub(crate) subscriptions: Shared,
     pending: Arc<Pool>,
     chance: Mutex<StdRng>,
 }
@@ -47,6 +50,7 @@ impl Context {
         clock: Arc<dyn Clock>,
         policies: Policies,
         limits: Limits,
+        webhooks: Option<Arc<dyn Webhooks>>,
         seed: u64,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -61,6 +65,7 @@ impl Context {
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),
             retention: retention_supervisor::Shared::default(),
+            subscriptions: Shared::new(&limits, webhooks),
             pending: limits::pool(limits.pending_bytes),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
         })

@@ -114,8 +114,10 @@ mod policies;
 mod request;
 mod retention_supervisor;
 mod stream_supervisor;
+mod subscription_supervisor;
 mod system;
 mod tree;
+mod webhooks;
 
 pub use streamkeeper_protocol as protocol;
 pub use streamkeeper_protocol::stream::{Expiry, Retention, StreamId};
@@ -135,4 +137,9 @@ pub use observation::{Process, QuarantinedStream, StreamActivity, StreamInfo, St
 pub use page::{Page, SharedChunk};
 pub use request::{AppendRequest, Appended, CreateRequest, Created, ForkFrom, Metadata, Outcome};
 pub use retention_supervisor::{RetentionFailure, RetentionStatus};
-pub use system::{Builder, Listing, RetentionScheduler, Streamkeeper, Subscription};
+pub use system::{
+    AckError, Builder, ClaimError, CreateSubscriptionError, CreatedSubscription, Listing,
+    RetentionScheduler, Streamkeeper, Subscription, SubscriptionError, Subscriptions,
+    TOKEN_LIFETIME,
+};
+pub use webhooks::{TokenError, TokenPurpose, TokenScope, WebhookOutcome, Webhooks};

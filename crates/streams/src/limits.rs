@@ -33,6 +33,8 @@ pub struct Limits {
     pub retention_interval: Duration,
     /// How many streams retention works on at once. Default: 5.
     pub compaction_workers: usize,
+    /// How many webhooks may be called at once; more wait for their turn. Default: 256.
+    pub webhook_calls: usize,
 }
 
 impl Default for Limits {
@@ -46,6 +48,7 @@ impl Default for Limits {
             restart_patience: Duration::from_secs(5),
             retention_interval: Duration::from_secs(30),
             compaction_workers: 5,
+            webhook_calls: 256,
         }
     }
 }

@@ -75,6 +75,9 @@ impl Context {
         name: &StreamName,
         open: Open,
     ) -> Result<Arc<Handle>, OpenError> {
+        if name.is_reserved() {
+            return Err(OpenError::NotFound);
+        }
         let patience = Instant::now() + self.limits.restart_patience;
         loop {
             match self.registry.lookup(name) {

@@ -9,6 +9,7 @@ mod observe;
 mod read;
 pub(crate) mod recollect;
 mod retention;
+mod subscriptions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +22,16 @@ use streamkeeper_supervisor::{LiftError, RestartPolicy, ShutdownReport, StartErr
 pub use self::list::Listing;
 pub use self::live::Subscription;
 pub use self::retention::RetentionScheduler;
+pub use self::subscriptions::{
+    AckError, ClaimError, CreateSubscriptionError, CreatedSubscription, SubscriptionError,
+    Subscriptions, TOKEN_LIFETIME,
+};
 
 use crate::context::Context;
 use crate::events::Events;
 use crate::limits::{Limits, Permit};
 use crate::policies::Policies;
-use crate::{Clock, SystemClock, Unavailable, tree};
+use crate::{Clock, SystemClock, Unavailable, Webhooks, tree};
 
 /// A system of streams. Cheap to clone; every clone is the same system.
 ///
@@ -65,6 +70,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     policies: Policies,
     limits: Limits,
+    webhooks: Option<Arc<dyn Webhooks>>,
     seed: Option<u64>,
 }
 
@@ -162,6 +168,11 @@ impl Builder {
         Self { limits, ..self }
     }
 
+    /// What calls webhooks and signs tokens. Default: none; then subscriptions by webhook are refused.
+    pub fn webhooks(self, webhooks: Arc<dyn Webhooks>) -> Self {
+        Self { webhooks: Some(webhooks), ..self }
+    }
+
     /// The seed of all chance: stream ids and the jitter of restarts. Default: drawn.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed: Some(seed), ..self }
@@ -171,7 +182,8 @@ impl Builder {
     pub async fn start(self) -> Result<Streamkeeper, StartError> {
         let storage = self.storage.unwrap_or_else(|| Arc::new(MemoryStorage::new()));
         let seed = self.seed.unwrap_or_else(rand::random);
-        let context = Context::new(storage, self.clock, self.policies, self.limits, seed);
+        let Self { clock, policies, limits, webhooks, .. } = self;
+        let context = Context::new(storage, clock, policies, limits, webhooks, seed);
         let tree = tree::start(&context).await?;
         Ok(Streamkeeper { context, tree })
     }
@@ -191,6 +203,7 @@ impl Streamkeeper {
             clock: Arc::new(SystemClock),
             policies: Policies::default(),
             limits: Limits::default(),
+            webhooks: None,
             seed: None,
         }
     }
@@ -301,6 +314,8 @@ impl Streamkeeper {
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.end_live_reads();
         self.context.retention.shutdown(deadline).await;
+        // They write into streams.
+        let subscriptions = self.context.subscriptions.shutdown(deadline).await;
         // The streams first, for their report; the tree above them is then empty and quick.
         let streams = match self.context.stream_supervisor() {
             Ok(supervisor) => supervisor.shutdown(deadline).await,
@@ -308,7 +323,11 @@ impl Streamkeeper {
         };
         self.tree.shutdown(deadline).await;
         self.context.events.end();
-        streams
+        ShutdownReport {
+            drained: streams.drained + subscriptions.drained,
+            stopped: [streams.stopped, subscriptions.stopped].concat(),
+            killed: [streams.killed, subscriptions.killed].concat(),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! StreamSystem                  rest_for_one, 3 restarts in 60 s
 //! ├── StreamSupervisor          permanent; drains its children when it shuts down
 //! │   └── Stream                transient, or as its name's policy says; one a stream that is in use
+//! ├── SubscriptionSupervisor    permanent; drains its children when it shuts down
+//! │   └── Subscription          transient, never given up; one a subscription
 //! ├── RetentionSupervisor       permanent; rest_for_one, 3 restarts in 60 s
 //! │   ├── CompactionWorkers     permanent
 //! │   │   └── CompactionWorker  temporary; one a stream that is due, five at once
@@ -26,7 +28,7 @@ use crate::context::Context;
 use crate::dormancy::Dormancy;
 use crate::expiry_queue::ExpiryQueue;
 use crate::system::recollect::Recollection;
-use crate::{retention_supervisor, stream_supervisor};
+use crate::{retention_supervisor, stream_supervisor, subscription_supervisor};
 
 /// Starts the tree.
 pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartError> {
@@ -37,6 +39,7 @@ pub(crate) async fn start(context: &Arc<Context>) -> Result<Supervisor, StartErr
     };
     let children = vec![
         stream_supervisor_spec(context),
+        subscription_supervisor_spec(context),
         retention_supervisor_spec(context),
         worker_spec("recollection", context, || Recollection),
         worker_spec("dormancy", context, || Dormancy),
@@ -66,5 +69,12 @@ fn retention_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
     let context = context.clone();
     ChildSpec::new("retention_supervisor", StandardPolicy::permanent(), move |parent| {
         retention_supervisor::start(context.clone(), parent)
+    })
+}
+
+fn subscription_supervisor_spec(context: &Arc<Context>) -> ChildSpec {
+    let context = context.clone();
+    ChildSpec::new("subscription_supervisor", StandardPolicy::permanent(), move |parent| {
+        subscription_supervisor::start(context.clone(), parent)
     })
 }

@@ -156,7 +156,7 @@ pub(super) fn read_origin(r: &mut Reader<'_>) -> Result<Origin, Malformed> {
 }
 
 pub(crate) fn read_name(r: &mut Reader<'_>) -> Result<StreamName, Malformed> {
-    StreamName::new(r.text()?).map_err(|_| Malformed("not a stream name"))
+    StreamName::stored(r.text()?).map_err(|_| Malformed("not a stream name"))
 }
 
 pub(super) fn producer(w: &mut Writer<'_>, producer: &Producer) {

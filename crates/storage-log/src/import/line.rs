@@ -196,7 +196,7 @@ fn last_seq(value: Value<'_>) -> Result<StreamSeq, String> {
 }
 
 fn name(text: &str) -> Result<StreamName, String> {
-    StreamName::new(text).map_err(|error| error.to_string())
+    StreamName::stored(text).map_err(|error| error.to_string())
 }
 
 fn id(text: &str) -> Result<StreamId, String> {

@@ -32,6 +32,7 @@ use super::waiters::Waiters;
 use crate::SupervisionEvent;
 use crate::context::Context;
 use crate::retention_supervisor::Place;
+use crate::subscription_supervisor::Followers;
 
 /// How long an actor that was started to create a stream waits for being told to.
 const CREATION_PATIENCE: Duration = Duration::from_secs(5);
@@ -71,6 +72,7 @@ pub(crate) struct State {
     /// What the views of the life that `pending` is of share.
     life: Option<Arc<Life>>,
     last_touch: Arc<LastTouch>,
+    followers: Followers,
     timer: Option<AbortHandle>,
     wakeful_until: Option<Instant>,
     /// Where the stream stands on the agenda of retention, if it has a policy.
@@ -119,6 +121,7 @@ impl Actor for Stream {
             subscribers: Arc::new(()),
             life: None,
             last_touch,
+            followers: Followers::default(),
             timer: None,
             wakeful_until: wakeful.map(|time| Instant::now() + time),
             place: None,
@@ -219,7 +222,9 @@ impl State {
             state.touch(touch.latest());
             self.life = Some(Life::of(state, self.context.limits.recent_bytes_per_stream, touch));
         }
-        self.views.send_replace(View::of(self.pending.as_ref(), self.life.as_ref()));
+        let view = View::of(self.pending.as_ref(), self.life.as_ref());
+        self.tell_followers(&view);
+        self.views.send_replace(view);
         self.arm();
         self.take_place();
     }
@@ -336,6 +341,7 @@ impl State {
             if let (Some(chunk), View::Live(live)) = (effect.chunk, &*view) {
                 live.recent.push(chunk);
             }
+            self.tell_followers(&view);
             // Only subscribers wait for another view; telling that there is one costs more than making it.
             let followed = Arc::strong_count(&self.subscribers) > 1;
             self.views.send_if_modified(|latest| {
@@ -351,6 +357,12 @@ impl State {
         if let Some((origin, id)) = effect.released {
             self.context.release_source(origin, id);
         }
+    }
+
+    /// Tells subscriptions what is about to be shown.
+    fn tell_followers(&mut self, view: &View) {
+        let interests = &self.context.subscriptions.interests;
+        self.followers.tell(interests, &self.key.name, view);
     }
 
     /// There was no space for a record that is in flight, nor for those upon it: take up the stream anew
