@@ -12,7 +12,7 @@ mod retention;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, MessagingErr};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use streamkeeper_protocol::Timestamp;
 use streamkeeper_protocol::stream::{Record, StreamState};
 use streamkeeper_storage::{Chunk, Entry, StorageError};
@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::message::{Follow, Message};
-use self::pipeline::{Answer, Effect, Pipeline};
+use self::pipeline::{Answer, Effect, Outcome, Pipeline, tell};
 use super::StreamKey;
 use super::ended::Ending;
 use super::gauge::Gauge;
@@ -172,9 +172,6 @@ impl Actor for Stream {
     }
 }
 
-/// What storage tells of a commit.
-type Outcome = Result<(), StorageError>;
-
 impl State {
     fn handle(&mut self, message: Message) -> Result<(), ActorProcessingErr> {
         if let (Some(pending), Some(life)) = (&mut self.pending, &self.life) {
@@ -223,7 +220,7 @@ impl State {
             self.life = Some(Life::of(state, self.context.limits.recent_bytes_per_stream, touch));
         }
         let view = View::of(self.pending.as_ref(), self.life.as_ref());
-        self.tell_followers(&view);
+        self.followers.tell(&self.context, &self.key.name, &view);
         self.views.send_replace(view);
         self.arm();
         self.take_place();
@@ -341,7 +338,7 @@ impl State {
             if let (Some(chunk), View::Live(live)) = (effect.chunk, &*view) {
                 live.recent.push(chunk);
             }
-            self.tell_followers(&view);
+            self.followers.tell(&self.context, &self.key.name, &view);
             // Only subscribers wait for another view; telling that there is one costs more than making it.
             let followed = Arc::strong_count(&self.subscribers) > 1;
             self.views.send_if_modified(|latest| {
@@ -357,12 +354,6 @@ impl State {
         if let Some((origin, id)) = effect.released {
             self.context.release_source(origin, id);
         }
-    }
-
-    /// Tells subscriptions what is about to be shown.
-    fn tell_followers(&mut self, view: &View) {
-        let interests = &self.context.subscriptions.interests;
-        self.followers.tell(interests, &self.key.name, view);
     }
 
     /// There was no space for a record that is in flight, nor for those upon it: take up the stream anew
@@ -498,15 +489,5 @@ impl State {
         if let Some(timer) = self.timer.take() {
             timer.abort();
         }
-    }
-}
-
-/// Brings an outcome to the actor: by its mailbox, or beside it if it is emptying that to stop.
-fn tell(myself: &ActorRef<Message>, late: &mpsc::UnboundedSender<Outcome>, outcome: Outcome) {
-    if let Err(error) = myself.cast(Message::Committed(outcome))
-        && let MessagingErr::SendErr(Message::Committed(outcome)) = error
-    {
-        // An actor that is no more needs no outcome: it is in storage.
-        let _ = late.send(outcome);
     }
 }

@@ -10,6 +10,7 @@ use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_protocol::subscription::{Index, Pattern, SubscriptionId};
 
 use super::inbox::{Inbox, Mark};
+use crate::context::Context;
 use crate::stream_supervisor::View;
 
 /// The patterns and explicit streams of all subscriptions.
@@ -91,7 +92,8 @@ pub(crate) struct Followers {
 impl Followers {
     /// Tells the followers what is about to be shown to readers: before them, so that no worker can have
     /// read what its subscription does not know of.
-    pub(crate) fn tell(&mut self, interests: &Interests, stream: &StreamName, view: &View) {
+    pub(crate) fn tell(&mut self, context: &Context, stream: &StreamName, view: &View) {
+        let interests = &context.subscriptions.interests;
         let (life, tail) = match view.live() {
             Some(live) => (Some(live.id), Some(live.tail)),
             None => (None, None),
