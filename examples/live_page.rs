@@ -23,7 +23,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use futures::{Stream, StreamExt};
 use streamkeeper::{
-    AppendRequest, CreateRequest, Message, Offset, ReadFrom, StreamName, Streamkeeper, Update,
+    AppendRequest, CreateRequest, Message, ReadFrom, StreamName, Streamkeeper, Update,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -140,6 +140,7 @@ async fn look(address: SocketAddr) -> Result<(), Box<dyn Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use streamkeeper::Offset;
 
     #[tokio::test]
     async fn what_is_said_shows_on_the_page() {

@@ -431,13 +431,13 @@ impl State {
         if self.retired || self.reloading || self.pending.is_some() || !self.pipeline.is_empty() {
             return;
         }
-        self.retire();
+        self.retire(SupervisionEvent::Stopped { name: self.key.name.clone() });
     }
 
-    fn retire(&mut self) {
+    fn retire(&mut self, why: SupervisionEvent) {
         self.retired = true;
         // First, so that nothing is told of a successor before.
-        self.context.tell(SupervisionEvent::Stopped { name: self.key.name.clone() });
+        self.context.tell(why);
         self.context.registry.retire(&self.key);
         // Answers what is in the mailbox, then stops.
         let _ = self.myself.drain();
@@ -458,8 +458,7 @@ impl State {
         // Before the registry forgets the actor: whoever starts the next one finds the deadline.
         self.context.deadlines.keep(&self.key.name, state, &life.touch);
         self.disarm();
-        self.context.tell(SupervisionEvent::Dormant { name: self.key.name.clone() });
-        self.retire();
+        self.retire(SupervisionEvent::Dormant { name: self.key.name.clone() });
     }
 
     /// A use that is noted when the stream goes dormant is recorded by its next actor.

@@ -148,6 +148,9 @@ async fn a_listener_that_lags_is_told_how_much_it_has_missed() {
 #[test]
 fn the_log_and_the_counters_agree_with_the_events() {
     let (counters, log) = (Counters::default(), Log::default());
+    // With one subscriber alone, `tracing` asks for the interest in an event on the thread that first meets
+    // it, and other tests run beside this one, without a subscriber.
+    let _another = tracing::Dispatch::new(Log::default());
     // On this thread, so that what it runs is counted here.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
