@@ -18,7 +18,6 @@ use crate::{AppendError, Appended, CreateError, Created, DeleteError, Unavailabl
 pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
 /// A message to a stream's actor. A request carries its reply and its permits.
-#[expect(clippy::large_enum_variant, reason = "nearly every message is the largest, an append")]
 pub(crate) enum Message {
     /// Create the stream, or confirm that it is as described.
     Create { create: Box<Create>, permits: Permits, reply: Reply<Created, CreateError> },
