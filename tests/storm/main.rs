@@ -1,0 +1,2 @@
+//! Storms.
+fn main(){}
