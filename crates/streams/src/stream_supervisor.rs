@@ -101,6 +101,13 @@ impl Context {
 }
 
 impl Context {
+    /// Kills the actor of a stream, if it has one.
+    pub(crate) fn kill(&self, name: &StreamName) -> bool {
+        let Lookup::Running(handle) = self.registry.lookup(name) else { return false };
+        handle.kill();
+        true
+    }
+
     /// Sees to it that the stream has an actor, without waiting for it.
     pub(crate) fn wake(self: &Arc<Self>, name: StreamName) {
         let context = self.clone();

@@ -263,6 +263,15 @@ impl Streamkeeper {
         self.context.events.listen()
     }
 
+    /// Kills the actor of a stream, as one kills a process in OTP's observer: it is not asked, and its
+    /// policy decides what follows. `false` if the stream has no actor now.
+    ///
+    /// For an operator, and to see a policy at work. What was in the actor's hands is answered with
+    /// [`Unavailable::OutcomeUnknown`].
+    pub fn kill(&self, name: &StreamName) -> bool {
+        self.context.kill(name)
+    }
+
     /// Whether writes can be expected to succeed; tells why not.
     pub fn health(&self) -> Result<(), Unavailable> {
         if self.context.closing.is_cancelled() {

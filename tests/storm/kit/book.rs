@@ -23,6 +23,8 @@ pub(crate) struct Book(Arc<Mutex<BTreeMap<String, Vec<Line>>>>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) exit: &'static str,
+    /// How many restarts the supervisor counted before.
+    pub(crate) restarts: u32,
     /// `None` if the policy panicked.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -31,7 +33,8 @@ impl RestartPolicy for Book {
     fn decide(&self, incident: &Incident<'_>) -> Verdict {
         let fate = Fate::of_text(incident.child);
         let verdict = (fate != Fate::Cursed).then(|| policy(fate).decide(incident));
-        let line = Line { exit: incident.exit.kind(), verdict };
+        let restarts = incident.restarts_in_period;
+        let line = Line { exit: incident.exit.kind(), restarts, verdict };
         self.0.lock().entry(incident.child.to_owned()).or_default().push(line);
         verdict.unwrap_or_else(|| panic!("{INJECTED}: the policy panics"))
     }
@@ -85,15 +88,15 @@ impl Book {
             Fate::Calm => lines.is_empty(),
             Fate::Stops => verdicts.iter().all(|verdict| *verdict == Some(Verdict::Stop)),
             Fate::Cursed => verdicts == [None],
+            // A stream that goes dormant begins anew, so there may be restarts from before.
             Fate::Doomed => {
-                let (last, before) = verdicts.split_last().expect("a doomed stream has crashed");
-                before.len() == DOOMED_RESTARTS as usize
-                    && before.iter().all(restart)
-                    && *last == Some(Verdict::Quarantine)
+                let (last, before) = lines.split_last().expect("a doomed stream has crashed");
+                before.iter().all(|line| line.restarts < DOOMED_RESTARTS && restart(&line.verdict))
+                    && before.len() >= DOOMED_RESTARTS as usize
+                    && last.restarts == DOOMED_RESTARTS
+                    && last.verdict == Some(Verdict::Quarantine)
             }
-            Fate::Panics | Fate::Fails | Fate::Killed | Fate::Brief => {
-                verdicts.iter().all(restart)
-            }
+            Fate::Panics | Fate::Fails | Fate::Killed | Fate::Brief => verdicts.iter().all(restart),
         };
         assert!(as_configured, "{name}: {lines:?}");
     }

@@ -19,7 +19,8 @@ pub(crate) enum Fate {
     Doomed,
     /// Panics once, and the policy panics about it.
     Cursed,
-    /// Lives are short: created, deleted, expired, and now and then a panic, a failure, a kill.
+    /// Lives are short: created, deleted, expired, and now and then there is a panic, a failure,
+    /// a kill.
     Brief,
 }
 

@@ -19,7 +19,12 @@ pub(crate) enum Outcome {
 
 /// What is on the way.
 pub(crate) enum Errand {
-    Write { entry: Entry, outcome: Outcome, delay: Duration, completer: Completer },
+    Write {
+        entry: Entry,
+        outcome: Outcome,
+        delay: Duration,
+        completer: Completer,
+    },
     /// Tells when everything before it has arrived.
     Barrier(oneshot::Sender<()>),
 }

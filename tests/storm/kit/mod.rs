@@ -1,17 +1,15 @@
 //! What both storms need: a storage with bad weather, a policy that keeps a book, and the checkers.
 
-mod actors;
 mod book;
 mod fates;
 mod history;
 mod lane;
 mod weather;
 
-pub(crate) use actors::watch_actors;
-pub(crate) use book::{Book, DOOMED_RESTARTS};
+pub(crate) use book::Book;
 pub(crate) use fates::Fate;
 pub(crate) use history::{Call, Seen, Told, check};
-pub(crate) use weather::{Counts, Weather};
+pub(crate) use weather::Weather;
 
 use std::sync::Once;
 
@@ -25,11 +23,10 @@ pub(crate) fn name(text: &str) -> StreamName {
     StreamName::new(text).expect("a test's name is valid")
 }
 
-/// Prepares the process: injected panics are not printed, and actors can be told apart.
+/// Prepares the process: injected panics are not printed.
 pub(crate) fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        watch_actors();
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let injected = info.payload_as_str().is_some_and(|text| text.starts_with(INJECTED));

@@ -14,7 +14,6 @@ use streamkeeper_protocol::stream::{StreamId, StreamState};
 use streamkeeper_storage::{Chunk, Commit, Entry, Range, Storage, StorageError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::actors::kill_caller;
 use super::lane::{Errand, Journal, Outcome, lane};
 use super::{Fate, INJECTED};
 
@@ -32,7 +31,6 @@ enum Strike {
     Nothing,
     Panic,
     PanicAfter,
-    Kill,
     Refuse(StorageError),
     Lose,
     LoseAck,
@@ -42,7 +40,6 @@ enum Strike {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) panics: AtomicU64,
-    pub(crate) kills: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) loads: AtomicU64,
 }
@@ -122,7 +119,7 @@ impl Weather {
         }
         let lane = Self::has_lane(name);
         match (fate, rng.random_range(0..4)) {
-            (Fate::Brief, 0) | (Fate::Killed, _) => Strike::Kill,
+            (Fate::Killed, _) => Strike::Nothing,
             (Fate::Brief, 1) | (Fate::Panics | Fate::Stops, 0 | 1) => Strike::Panic,
             (Fate::Brief, 2) | (Fate::Panics | Fate::Stops, _) => Strike::PanicAfter,
             (_, 0) => Strike::Refuse(StorageError::Full),
@@ -192,11 +189,6 @@ impl Storage for Weather {
                 Self::count(&self.counts.panics);
                 drop(self.submit(entry, Outcome::Durable));
                 panic!("{INJECTED}: after a commit");
-            }
-            Strike::Kill => {
-                assert!(kill_caller(), "a commit comes from an actor");
-                Self::count(&self.counts.kills);
-                self.submit(entry, Outcome::Durable)
             }
             Strike::Refuse(error) => {
                 Self::count(&self.counts.failures);

@@ -49,7 +49,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(world: &Arc<World>, id: usize, seed: u64) -> Self {
-        let rng = SmallRng::seed_from_u64(seed.wrapping_mul(3_000_017) + id as u64);
+        let rng = SmallRng::seed_from_u64(seed.wrapping_mul(3_000_017).wrapping_add(id as u64));
         let index = match id {
             id if id < 3 * LASTING => id % LASTING,
             id => LASTING + id % EXPIRING,

@@ -45,12 +45,13 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(world: &Arc<World>, id: usize, seed: u64) -> Self {
-        let rng = SmallRng::seed_from_u64(seed.wrapping_mul(2_000_003) + id as u64);
+        let rng = SmallRng::seed_from_u64(seed.wrapping_mul(2_000_003).wrapping_add(id as u64));
+        let streams = world.streams.len();
         Self {
             world: world.clone(),
             rng,
-            way: [Way::CatchUp, Way::LongPoll, Way::Subscription][id % 3],
-            stream: (id / 3) % world.streams.len(),
+            way: [Way::CatchUp, Way::LongPoll, Way::Subscription][(id + id / streams) % 3],
+            stream: id % streams,
             at: 0,
             closed: false,
             seen: Vec::new(),

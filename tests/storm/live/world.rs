@@ -3,8 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use streamkeeper::{ContentType, StreamName, Streamkeeper};
+use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use streamkeeper::{ContentType, StreamName, Streamkeeper};
+use tokio::time::sleep;
+
+use super::brief;
 use crate::kit::{Book, Fate, Weather, name};
 
 /// How many streams of each lasting fate there are.
@@ -27,6 +33,7 @@ pub(super) struct World {
     pub(super) streams: Vec<(Fate, StreamName)>,
     ticks: Arc<AtomicU64>,
     stopped: AtomicBool,
+    pub(super) kills: AtomicU64,
 }
 
 impl World {
@@ -40,7 +47,23 @@ impl World {
             (0..count).map(move |i| (fate, name(&format!("{}/{i}", fate.prefix()))))
         };
         let streams = STREAMS.into_iter().flat_map(of).collect();
-        Arc::new(Self { keeper, weather, book, streams, ticks, stopped: AtomicBool::new(false) })
+        let (stopped, kills) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self { keeper, weather, book, streams, ticks, stopped, kills })
+    }
+
+    /// Kills actors of those streams whose fate it is, until the storm is over.
+    pub(super) async fn kill(self: Arc<Self>, seed: u64) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let lasting = self.streams.iter().filter(|(fate, _)| *fate == Fate::Killed);
+        let victims: Vec<StreamName> = lasting
+            .map(|(_, name)| name.clone())
+            .chain(brief::names().into_iter().map(|(name, _)| name))
+            .collect();
+        while !self.is_stopped() {
+            let victim = &victims[rng.random_range(0..victims.len())];
+            self.kills.fetch_add(u64::from(self.keeper.kill(victim)), Ordering::Relaxed);
+            sleep(Duration::from_millis(rng.random_range(1..30))).await;
+        }
     }
 
     /// The next tick of the common count.

@@ -65,7 +65,7 @@ struct Lane {
 
 impl Writer {
     pub(super) fn new(world: &Arc<World>, id: usize, seed: u64) -> Self {
-        let mut rng = SmallRng::seed_from_u64(seed.wrapping_mul(1_000_003) + id as u64);
+        let mut rng = SmallRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(id as u64));
         let mut streams: Vec<usize> =
             rand::seq::index::sample(&mut rng, world.streams.len(), STREAMS).into_vec();
         // Together the writers leave no stream out.
@@ -102,7 +102,7 @@ impl Writer {
     pub(super) async fn finish(mut self) -> Self {
         for lane in 0..self.lanes.len() {
             if let Some(index) = self.lanes[lane].open.take() {
-                self.insist(lane, index).await;
+                self.insist(lane, index, 2).await;
                 assert!(self.lanes[lane].open.is_none(), "the quarantine was lifted");
             }
         }
@@ -119,7 +119,7 @@ impl Writer {
         self.sent.push(Sent { stream, text, begin, end: u64::MAX, told });
         let index = self.sent.len() - 1;
         match self.idempotent {
-            true => self.insist(lane, index).await,
+            true => self.insist(lane, index, 1).await,
             false => {
                 let began = Instant::now();
                 let told = self.attempt(lane, index, 1).await;
@@ -134,9 +134,9 @@ impl Writer {
         }
     }
 
-    /// Tries until the message is written, or the stream is in quarantine.
-    async fn insist(&mut self, lane: usize, index: usize) {
-        for attempt in 1.. {
+    /// Tries, with this attempt as the first, until the message is written, or the stream is in quarantine.
+    async fn insist(&mut self, lane: usize, index: usize, first: u32) {
+        for attempt in first.. {
             let (told, quarantined) = self.attempt(lane, index, attempt).await;
             if matches!(told, Told::Written(_)) {
                 self.lanes[lane].seq += 1;
