@@ -6,7 +6,7 @@
 //! call; one that was refused never did; and everything that somebody saw was so at some point of the
 //! journal: not after the end of the call, and not before what anybody had learned when it began.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use streamkeeper_protocol::stream::Record;
@@ -149,6 +149,8 @@ struct Sweep {
     /// Uses of lives: the life, the tick of the call's end, and the clock at its begin.
     uses: Vec<(usize, u64, i64)>,
     claimed: HashSet<usize>,
+    /// The calls that ended last, and where they were placed: to understand a failure.
+    recent: VecDeque<(Call, usize)>,
 }
 
 /// Checks the calls of one name against its part of the journal.
@@ -160,7 +162,14 @@ struct Sweep {
 /// Somebody was told what is not so.
 pub(crate) fn check(ttl: Option<Duration>, journal: &[(u64, &Entry)], calls: &[Call]) {
     let history = History::of(journal);
-    let mut sweep = Sweep { history, ttl, known: 0, uses: Vec::new(), claimed: HashSet::new() };
+    let mut sweep = Sweep {
+        history,
+        ttl,
+        known: 0,
+        uses: Vec::new(),
+        claimed: HashSet::new(),
+        recent: VecDeque::new(),
+    };
     let begins = calls.iter().enumerate().map(|(i, call)| (call.begin, false, i));
     let ends = calls.iter().enumerate().map(|(i, call)| (call.end, true, i));
     let mut events: Vec<_> = begins.chain(ends).collect();
@@ -196,8 +205,11 @@ impl Sweep {
             }
         };
         let Some(place) = place else {
-            let moments = &self.history.moments[low..=high];
-            panic!("{call:?} fits nowhere in {low}..={high}: {moments:?}")
+            let moments = &self.history.moments[low.saturating_sub(3)..=high];
+            panic!(
+                "{call:?} fits nowhere in {low}..={high}: {moments:#?}, after {:#?}",
+                self.recent
+            )
         };
         assert!(place >= low, "{call:?} happened at {place}, but {low} was known");
         if let Some(life) = self.history.moments[place].life
@@ -206,6 +218,10 @@ impl Sweep {
             self.uses.push((life, call.end, call.at));
         }
         self.known = self.known.max(place);
+        self.recent.push_back((call.clone(), place));
+        if self.recent.len() > 8 {
+            self.recent.pop_front();
+        }
     }
 
     fn wrote(&self, call: &Call, text: &str, tail: Option<u64>) -> usize {

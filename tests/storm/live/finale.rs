@@ -123,11 +123,14 @@ impl Finale {
     }
 
     /// Nothing has to be killed, and nobody holds on to the system afterwards.
-    pub(super) async fn shut_down(&self, world: Arc<World>) {
+    pub(super) async fn shut_down(&mut self, world: Arc<World>) {
         assert_eq!(world.keeper.health(), Ok(()));
         let report = world.keeper.shutdown(Duration::from_secs(60)).await;
         assert!(report.is_clean(), "{report:?}");
         let weather = Arc::downgrade(&world.weather);
+        self.writers.clear();
+        self.readers.clear();
+        self.clients.clear();
         drop(world);
         eventually("nobody holds the storage any more", async || weather.strong_count() <= 1).await;
     }

@@ -88,7 +88,7 @@ async fn storm(backend: &str, storage: Arc<dyn Storage>) -> Finale {
     let writers = join_all(writers).await.into_iter().map(|writer| writer.expect("a writer"));
     let clients = join_all(clients).await.into_iter().map(|client| client.expect("a client"));
     let (writers, clients) = (writers.collect(), clients.collect());
-    let finale = Finale::play(&world, writers, readers, clients).await;
+    let mut finale = Finale::play(&world, writers, readers, clients).await;
     finale.report(backend, duration(), &world);
     finale.shut_down(world).await;
     finale
