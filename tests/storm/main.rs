@@ -13,3 +13,4 @@
 
 mod kit;
 mod live;
+mod simulated;

@@ -10,7 +10,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use streamkeeper_protocol::stream::Record;
+
 use streamkeeper_storage::Entry;
+
+use super::Durable;
 
 /// What a stream was like at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(crate) enum Told {
     Saw(Seen),
     /// The write may have been done.
     Unknown(Option<String>),
+    /// The write of this text was not done, for a reason that tells nothing of the stream.
+    Refrained(Option<String>),
 }
 
 /// One call.
@@ -56,7 +61,9 @@ pub(crate) struct Call {
 /// The stream after one record of the journal.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
-    tick: u64,
+    /// It came between these ticks.
+    from: u64,
+    until: u64,
     /// Which life it was, `None` if there was no stream.
     life: Option<usize>,
     /// How much of the life's content there was.
@@ -76,14 +83,15 @@ struct History {
 }
 
 impl History {
-    fn of(journal: &[(u64, &Entry)]) -> Self {
-        let absent = Moment { tick: 0, life: None, length: 0, closed: false, used: i64::MIN };
+    fn of(journal: &[&Durable]) -> Self {
+        let absent =
+            Moment { from: 0, until: 0, life: None, length: 0, closed: false, used: i64::MIN };
         let mut history =
             Self { moments: vec![absent], lives: Vec::new(), written: HashMap::new() };
         let mut id = None;
-        for (tick, entry) in journal {
+        for Durable { from, until, entry } in journal {
             let mut moment = history.moments[history.moments.len() - 1];
-            moment.tick = *tick;
+            (moment.from, moment.until) = (*from, *until);
             match (&entry.record, moment.life) {
                 (Record::Created { closed, at, .. }, None) => {
                     history.lives.push(String::new());
@@ -98,7 +106,7 @@ impl History {
                 }
                 (Record::Touched { at }, Some(_)) => moment.used = moment.used.max(at.as_millis()),
                 (Record::Deleted, Some(_)) => {
-                    moment = Moment { tick: *tick, ..absent };
+                    moment = Moment { from: *from, until: *until, ..absent };
                 }
                 (record, life) => panic!("{record:?} upon {life:?}"),
             }
@@ -134,9 +142,9 @@ impl History {
         }
     }
 
-    /// The last moment that had come by a tick.
+    /// The last moment that can have come by a tick.
     fn by(&self, tick: u64) -> usize {
-        self.moments.partition_point(|moment| moment.tick <= tick) - 1
+        self.moments.partition_point(|moment| moment.from <= tick) - 1
     }
 }
 
@@ -160,7 +168,7 @@ struct Sweep {
 /// # Panics
 ///
 /// Somebody was told what is not so.
-pub(crate) fn check(ttl: Option<Duration>, journal: &[(u64, &Entry)], calls: &[Call]) {
+pub(crate) fn check(ttl: Option<Duration>, journal: &[&Durable], calls: &[Call]) {
     let history = History::of(journal);
     let mut sweep = Sweep {
         history,
@@ -188,10 +196,15 @@ impl Sweep {
     fn place(&mut self, call: &Call, low: usize) {
         let high = self.history.by(call.end).max(low);
         let place = match &call.told {
+            Told::Refrained(text) => {
+                let written = text.as_ref().is_some_and(|t| self.history.written.contains_key(t));
+                assert!(!written, "refused and written: {call:?}");
+                return;
+            }
             Told::Wrote(text, tail) => Some(self.wrote(call, text, *tail)),
             Told::Unknown(text) => {
                 let index = text.as_ref().and_then(|text| self.history.written.get(text));
-                let early = index.is_some_and(|i| self.history.moments[*i].tick < call.begin);
+                let early = index.is_some_and(|i| self.history.moments[*i].from < call.begin);
                 assert!(!early, "written before it was sent: {call:?}");
                 return;
             }
@@ -205,7 +218,8 @@ impl Sweep {
             }
         };
         let Some(place) = place else {
-            let moments = &self.history.moments[low.saturating_sub(3)..=high];
+            let last = (high + 3).min(self.history.moments.len());
+            let moments = &self.history.moments[low.saturating_sub(3)..last];
             panic!(
                 "{call:?} fits nowhere in {low}..={high}: {moments:#?}, after {:#?}",
                 self.recent
@@ -229,7 +243,7 @@ impl Sweep {
         let index = *index.unwrap_or_else(|| panic!("lost: {call:?}"));
         let moment = self.history.moments[index];
         assert!(tail.is_none_or(|tail| tail == moment.length as u64), "{call:?}: {moment:?}");
-        let within = call.begin < moment.tick && moment.tick < call.end;
+        let within = call.begin < moment.from && moment.until < call.end;
         assert!(within, "durable at another time: {call:?}, {moment:?}");
         index
     }
@@ -237,7 +251,7 @@ impl Sweep {
     fn deletion(&mut self, call: &Call, low: usize, high: usize) -> Option<usize> {
         let ends = |i: &usize| {
             let moment = self.history.moments[*i];
-            moment.life.is_none() && moment.tick > call.begin && !self.claimed.contains(i)
+            moment.life.is_none() && moment.from > call.begin && !self.claimed.contains(i)
         };
         let found = (low..=high).find(ends)?;
         self.claimed.insert(found);

@@ -29,8 +29,16 @@ pub(crate) enum Errand {
     Barrier(oneshot::Sender<()>),
 }
 
-/// Everything that became durable through lanes, in that order, with its tick.
-pub(crate) type Journal = Arc<Mutex<Vec<(u64, Entry)>>>;
+/// What became durable, at some moment between two ticks.
+#[derive(Debug, Clone)]
+pub(crate) struct Durable {
+    pub(crate) from: u64,
+    pub(crate) until: u64,
+    pub(crate) entry: Entry,
+}
+
+/// Everything that became durable through lanes; what is of one stream is in order.
+pub(crate) type Journal = Arc<Mutex<Vec<Durable>>>;
 
 /// A way that carries errands in order. It ends with the last sender.
 pub(crate) fn lane(
@@ -59,12 +67,10 @@ pub(crate) fn lane(
                 completer.complete(Err(failed));
                 continue;
             }
+            let from = tick();
             let written = storage.commit(entry.clone()).await;
             if let (Ok(()), Some(journal)) = (&written, &journal) {
-                // Under the lock, so that the order of ticks is that of the journal.
-                let mut journal = journal.lock();
-                let tick = tick();
-                journal.push((tick, entry));
+                journal.lock().push(Durable { from, until: tick(), entry });
             }
             completer.complete(match outcome {
                 Outcome::AckLost => written.and(Err(failed)),

@@ -6,10 +6,11 @@ mod history;
 mod lane;
 mod weather;
 
-pub(crate) use book::Book;
+pub(crate) use book::{Book, DOOMED_RESTARTS};
 pub(crate) use fates::Fate;
 pub(crate) use history::{Call, Seen, Told, check};
-pub(crate) use weather::Weather;
+pub(crate) use lane::{Durable, Journal};
+pub(crate) use weather::{Climate, Weather};
 
 use std::sync::Once;
 

@@ -14,17 +14,33 @@ use streamkeeper_protocol::stream::{StreamId, StreamState};
 use streamkeeper_storage::{Chunk, Commit, Entry, Range, Storage, StorageError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::lane::{Errand, Journal, Outcome, lane};
+use super::lane::{Durable, Errand, Journal, Outcome, lane};
 use super::{Fate, INJECTED};
 
-/// One in so many commits goes wrong.
-const COMMITS: u32 = 150;
 /// One in so many loads goes wrong, where loads may.
 const LOADS: u32 = 8;
 /// One in so many reads goes wrong, where reads may.
 const READS: u32 = 100;
-/// A doomed stream is left alone for so many commits.
-const GRACE: u64 = 20;
+
+/// How bad the weather is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Climate {
+    /// One in so many commits goes wrong.
+    pub(crate) odds: u32,
+    /// A doomed stream is left alone for so many commits.
+    pub(crate) grace: u64,
+    /// The longest that a slow storage takes, in milliseconds.
+    pub(crate) slowest: u64,
+    /// Which streams are slow and journaled.
+    pub(crate) journaled: fn(&StreamName) -> bool,
+}
+
+impl Default for Climate {
+    fn default() -> Self {
+        let journaled = |name: &StreamName| Fate::of(name) == Fate::Brief;
+        Self { odds: 150, grace: 20, slowest: 3, journaled }
+    }
+}
 
 /// What happens to one commit.
 enum Strike {
@@ -54,8 +70,7 @@ pub(crate) struct Weather {
     names: Mutex<HashMap<StreamId, StreamName>>,
     commits: Mutex<HashMap<StreamName, u64>>,
     journal: Journal,
-    /// The longest that a commit is on its way in a lane, in milliseconds.
-    slowest: u64,
+    climate: Climate,
     pub(crate) counts: Counts,
 }
 
@@ -65,7 +80,7 @@ impl Weather {
     pub(crate) fn over(
         inner: Arc<dyn Storage>,
         seed: u64,
-        slowest: u64,
+        climate: Climate,
         journal: Journal,
         tick: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Arc<Self> {
@@ -78,7 +93,7 @@ impl Weather {
             names: Mutex::default(),
             commits: Mutex::default(),
             journal,
-            slowest,
+            climate,
             counts: Counts::default(),
         })
     }
@@ -88,8 +103,8 @@ impl Weather {
         self.raging.store(false, Ordering::SeqCst);
     }
 
-    /// All that became durable of brief streams, in order.
-    pub(crate) fn journal(&self) -> Vec<(u64, Entry)> {
+    /// All that became durable of journaled streams, in order.
+    pub(crate) fn journal(&self) -> Vec<Durable> {
         self.journal.lock().clone()
     }
 
@@ -97,9 +112,9 @@ impl Weather {
         self.raging.load(Ordering::SeqCst)
     }
 
-    /// Brief streams are journaled, and so always go through lanes; of the others every second does.
-    fn has_lane(name: &StreamName) -> bool {
-        Fate::of(name) == Fate::Brief || name.as_str().ends_with(['1', '3', '5', '7', '9'])
+    /// Journaled streams always go through lanes; of the others every second does.
+    fn has_lane(&self, name: &StreamName) -> bool {
+        (self.climate.journaled)(name) || name.as_str().ends_with(['1', '3', '5', '7', '9'])
     }
 
     fn strike(&self, name: &StreamName) -> Strike {
@@ -111,13 +126,13 @@ impl Weather {
             let mut commits = self.commits.lock();
             let count = commits.entry(name.clone()).or_default();
             *count += 1;
-            return if *count > GRACE { Strike::Panic } else { Strike::Nothing };
+            return if *count > self.climate.grace { Strike::Panic } else { Strike::Nothing };
         }
         let mut rng = self.rng.lock();
-        if !rng.random_ratio(1, COMMITS) {
+        if !rng.random_ratio(1, self.climate.odds) {
             return Strike::Nothing;
         }
-        let lane = Self::has_lane(name);
+        let lane = self.has_lane(name);
         match (fate, rng.random_range(0..4)) {
             (Fate::Killed, _) => Strike::Nothing,
             (Fate::Brief, 1) | (Fate::Panics | Fate::Stops, 0 | 1) => Strike::Panic,
@@ -136,8 +151,7 @@ impl Weather {
     fn errand(&self, name: &StreamName, errand: Errand) {
         let mut lanes = self.lanes.lock();
         let lane = lanes.entry(name.clone()).or_insert_with(|| {
-            let journaled = Fate::of(name) == Fate::Brief;
-            let journal = journaled.then(|| self.journal.clone());
+            let journal = (self.climate.journaled)(name).then(|| self.journal.clone());
             lane(self.inner.clone(), journal, self.tick.clone())
         });
         // A lane lives as long as its sender does.
@@ -145,10 +159,10 @@ impl Weather {
     }
 
     fn submit(&self, entry: Entry, outcome: Outcome) -> Commit {
-        if !Self::has_lane(&entry.name) {
+        if !self.has_lane(&entry.name) {
             return self.inner.commit(entry);
         }
-        let delay = Duration::from_millis(self.rng.lock().random_range(0..=self.slowest));
+        let delay = Duration::from_millis(self.rng.lock().random_range(0..=self.climate.slowest));
         let (completer, commit) = Commit::pending();
         let name = entry.name.clone();
         self.errand(&name, Errand::Write { entry, outcome, delay, completer });
@@ -160,7 +174,7 @@ impl Weather {
 impl Storage for Weather {
     async fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
         Self::count(&self.counts.loads);
-        if Self::has_lane(name) {
+        if self.has_lane(name) {
             let (passed, arrived) = oneshot::channel();
             self.errand(name, Errand::Barrier(passed));
             // Dropped only with the whole storage.

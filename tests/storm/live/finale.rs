@@ -10,7 +10,6 @@ use streamkeeper::{
     AppendError, AppendRequest, Metadata, Offset, ReadError, ReadFrom, StreamName, Streamkeeper,
     Unavailable,
 };
-use streamkeeper_storage::Entry;
 use streamkeeper_tests::eventually;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -19,7 +18,7 @@ use super::brief::{self, Client};
 use super::readers::Reader;
 use super::world::{World, text};
 use super::writers::{Sent, Told, Writer};
-use crate::kit::{Call, Fate, INJECTED, check};
+use crate::kit::{Call, Durable, Fate, INJECTED, check};
 
 /// How long the end may take. Only a bug comes near it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -103,11 +102,8 @@ impl Finale {
         .await;
         let journal = world.weather.journal();
         for (name, ttl) in brief::names() {
-            let entries: Vec<(u64, &Entry)> = journal
-                .iter()
-                .filter(|(_, entry)| entry.name == name)
-                .map(|(tick, entry)| (*tick, entry))
-                .collect();
+            let entries: Vec<&Durable> =
+                journal.iter().filter(|durable| durable.entry.name == name).collect();
             let clients = self.clients.iter().filter(|client| client.name == name);
             let calls: Vec<Call> = clients.flat_map(|client| client.calls.clone()).collect();
             check(ttl, &entries, &calls);
@@ -132,7 +128,7 @@ impl Finale {
         self.readers.clear();
         self.clients.clear();
         drop(world);
-        eventually("nobody holds the storage any more", async || weather.strong_count() <= 1).await;
+        eventually("nobody holds the storage any more", async || weather.strong_count() == 0).await;
     }
 }
 

@@ -11,6 +11,7 @@ mod report;
 mod world;
 mod writers;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,14 +19,15 @@ use std::time::Duration;
 use futures::future::join_all;
 use streamkeeper::storage::{MemoryStorage, Storage};
 use streamkeeper::{CreateRequest, Limits, Streamkeeper};
-use streamkeeper_storage_log::{LogOptions, LogStorage};
+use streamkeeper_storage_log::{LogOptions, LogStorage, OpenReport};
+use streamkeeper_tests::eventually;
 use tokio::time::sleep;
 
 use self::finale::Finale;
 use self::readers::Reader;
 use self::world::{World, text};
 use self::writers::Writer;
-use crate::kit::{Book, Weather, prepare};
+use crate::kit::{Book, Climate, Weather, prepare};
 
 const WRITERS: usize = 200;
 const READERS: usize = 200;
@@ -34,8 +36,6 @@ const READERS: usize = 200;
 const DORMANT_AFTER: Duration = Duration::from_millis(40);
 /// Fewer than there are streams, so that there is always a crowd.
 const AWAKE_STREAMS: usize = 64;
-/// The longest that a slow storage takes, in milliseconds.
-const SLOWEST: u64 = 3;
 
 /// How long the storm lasts: `STREAMKEEPER_STORM_SECONDS`, or 8 seconds.
 fn duration() -> Duration {
@@ -62,11 +62,22 @@ async fn upon_the_log() {
     let (log, _) = LogStorage::open(dir.path(), options).expect("a new log opens");
     let finale = storm("log", Arc::new(log)).await;
     // All of it is on disk: another process would find the same.
-    let (log, report) = LogStorage::open(dir.path(), options).expect("the log opens again");
+    let (log, report) = open_again(dir.path(), options).await;
     assert!(report.damage.is_empty(), "{report:?}");
     let keeper = Streamkeeper::builder().storage(Arc::new(log)).start().await.expect("it starts");
     finale.compare(&keeper).await;
     assert!(keeper.shutdown(Duration::from_secs(30)).await.is_clean());
+}
+
+/// The directory is locked until the last commit of the storm is done with.
+async fn open_again(dir: &Path, options: LogOptions) -> (LogStorage, OpenReport) {
+    let mut opened = None;
+    eventually("the log opens again", async || {
+        opened = LogStorage::open(dir, options).ok();
+        opened.is_some()
+    })
+    .await;
+    opened.expect("it has opened")
 }
 
 async fn storm(backend: &str, storage: Arc<dyn Storage>) -> Finale {
@@ -100,7 +111,7 @@ async fn begin(storage: Arc<dyn Storage>, seed: u64) -> Arc<World> {
         let ticks = ticks.clone();
         Arc::new(move || ticks.fetch_add(1, Ordering::SeqCst))
     };
-    let weather = Weather::over(storage, seed, SLOWEST, Arc::default(), tick);
+    let weather = Weather::over(storage, seed, Climate::default(), Arc::default(), tick);
     let book = Book::default();
     let limits = Limits {
         dormant_after: DORMANT_AFTER,
