@@ -82,9 +82,8 @@ impl Context {
                 Lookup::Quarantined(reason) => {
                     return Err(OpenError::Unavailable(Unavailable::Quarantined { reason }));
                 }
-                Lookup::Starting(mut gate) => {
-                    // The gate never changes, it closes.
-                    if timeout_at(patience, gate.changed()).await.is_err() {
+                Lookup::Starting(gate) => {
+                    if timeout_at(patience, gate.cancelled()).await.is_err() {
                         return Err(OpenError::Unavailable(Unavailable::Restarting));
                     }
                 }

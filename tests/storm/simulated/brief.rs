@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::STORM;
 use super::client::{Answer, Client};
-use super::server::{World, millis};
+use super::server::{World, clock, millis};
 use crate::kit::{Call, Seen, Told};
 
 /// The TTL of streams that have one.
@@ -51,14 +51,14 @@ impl Brief {
                 return;
             }
             let text = format!("{}.{i};", self.id);
-            let (begin, at) = (self.world.tick(), millis());
+            let (begin, at) = (self.world.tick(), clock());
             let told = match self.rng.random_range(0..100) {
                 0..20 => self.create(text).await,
                 20..60 => self.append(text).await,
                 60..68 => self.delete().await,
                 _ => self.read().await,
             };
-            let (end, until) = (self.world.tick(), millis());
+            let (end, until) = (self.world.tick(), clock());
             self.world.note(&format!("{} {} {told:?}", self.id, self.name));
             self.calls.push(Call { begin, end, at, until, told });
             sleep(self.pause()).await;

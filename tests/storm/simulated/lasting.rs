@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::STORM;
 use super::client::{Answer, Client};
-use super::server::{World, millis};
+use super::server::{World, clock, millis};
 use crate::kit::{Call, Seen, Told};
 
 /// The names of the streams that last. Their fates are in the names.
@@ -44,9 +44,9 @@ impl Producer {
                 break;
             }
             let text = format!("{}.{seq};", self.id);
-            let (begin, at) = (self.world.tick(), millis());
+            let (begin, at) = (self.world.tick(), clock());
             self.append(seq, &text).await;
-            let (end, until) = (self.world.tick(), millis());
+            let (end, until) = (self.world.tick(), clock());
             let told = Told::Wrote(text, None);
             self.calls.push(Call { begin, end, at, until, told });
             sleep(Duration::from_millis(self.rng.random_range(0..400))).await;
@@ -142,7 +142,7 @@ impl Reader {
 
     /// Reads once; tells whether that was the end.
     async fn read(&mut self) -> bool {
-        let (begin, at) = (self.world.tick(), millis());
+        let (begin, at) = (self.world.tick(), clock());
         let offset = format!("{:016}_{:016}", 0, self.content.len());
         let path = format!("{}?offset={offset}&live=long-poll", self.name);
         let answer = self.client.send(Method::GET, &path, &[], "").await;
@@ -167,7 +167,7 @@ impl Reader {
         assert_eq!(answer.position(), Some(self.content.len() as u64), "{answer:?}");
         if answer.is_up_to_date() {
             let seen = Seen::Content(self.content.clone(), answer.is_closed());
-            let (end, until) = (self.world.tick(), millis());
+            let (end, until) = (self.world.tick(), clock());
             self.calls.push(Call { begin, end, at, until, told: Told::Saw(seen) });
         }
         answer.is_closed()

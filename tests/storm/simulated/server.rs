@@ -26,7 +26,7 @@ const BEGINNING: i64 = 1_893_456_000_000;
 /// Idle actors go soon.
 const DORMANT_AFTER: Duration = Duration::from_millis(150);
 /// Fewer than there are streams.
-const AWAKE_STREAMS: usize = 8;
+const AWAKE_STREAMS: usize = 8000;
 
 /// Simulated time.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,11 @@ impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(BEGINNING + millis())
     }
+}
+
+/// What the clock of the simulation shows, in milliseconds.
+pub(super) fn clock() -> i64 {
+    SimClock.now().as_millis()
 }
 
 /// Simulated milliseconds since the beginning.
