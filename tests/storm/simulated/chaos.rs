@@ -23,6 +23,7 @@ pub(super) enum Chaos {
 pub(super) struct Schedule {
     /// The times of beginnings and ends, in order.
     events: Vec<(Duration, bool, Chaos)>,
+    clients: Vec<String>,
 }
 
 impl Schedule {
@@ -45,7 +46,7 @@ impl Schedule {
         }
         // Stable: what is drawn first comes first at the same time.
         events.sort_by_key(|(at, _, _)| *at);
-        Self { events }
+        Self { events, clients: clients.to_vec() }
     }
 
     /// Does what is due.
@@ -58,9 +59,17 @@ impl Schedule {
                 (Chaos::Partition(client), false) => sim.repair(client.as_str(), "server"),
                 (Chaos::Hold(client), true) => sim.hold(client.as_str(), "server"),
                 (Chaos::Hold(client), false) => sim.release(client.as_str(), "server"),
-                (Chaos::Crash, true) => sim.crash("server"),
+                // The power is cut: no connection says good-bye. (In what order they would is not decided
+                // by the seed.)
+                (Chaos::Crash, true) => {
+                    self.clients.iter().for_each(|client| sim.partition(client.as_str(), "server"));
+                    sim.crash("server");
+                }
                 // A second crash may have come before the end of the first.
-                (Chaos::Crash, false) => sim.bounce("server"),
+                (Chaos::Crash, false) => {
+                    sim.bounce("server");
+                    self.clients.iter().for_each(|client| sim.repair(client.as_str(), "server"));
+                }
             }
         }
     }

@@ -37,10 +37,6 @@ fn the_same_seed_is_the_same_storm() {
         println!("STREAMKEEPER_SIM_SEED={seed}");
         let first = run(seed);
         let second = run(seed);
-        if std::env::var("SIMDUMP").is_ok() {
-            std::fs::write("/tmp/sim-a.txt", first.lines.join("\n")).unwrap();
-            std::fs::write("/tmp/sim-b.txt", second.lines.join("\n")).unwrap();
-        }
         for (one, other) in first.lines.iter().zip(&second.lines) {
             assert_eq!(one, other, "seed {seed}: the first difference");
         }

@@ -26,7 +26,7 @@ const BEGINNING: i64 = 1_893_456_000_000;
 /// Idle actors go soon.
 const DORMANT_AFTER: Duration = Duration::from_millis(150);
 /// Fewer than there are streams.
-const AWAKE_STREAMS: usize = 8000;
+const AWAKE_STREAMS: usize = 8;
 
 /// Simulated time.
 #[derive(Debug, Clone, Copy)]
