@@ -14,11 +14,12 @@ use super::{Fate, INJECTED};
 /// How many restarts a doomed stream is granted before its quarantine.
 pub(crate) const DOOMED_RESTARTS: u32 = 3;
 
-const PERIOD: Duration = Duration::from_secs(3600);
-
 /// Every incident, by the name of the stream: the kind of the exit, and the verdict.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Book(Arc<Mutex<BTreeMap<String, Vec<Line>>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Book {
+    lines: Arc<Mutex<BTreeMap<String, Vec<Line>>>>,
+    period: Duration,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -32,38 +33,44 @@ pub(crate) struct Line {
 impl RestartPolicy for Book {
     fn decide(&self, incident: &Incident<'_>) -> Verdict {
         let fate = Fate::of_text(incident.child);
-        let verdict = (fate != Fate::Cursed).then(|| policy(fate).decide(incident));
+        let verdict = (fate != Fate::Cursed).then(|| self.policy(fate).decide(incident));
         let restarts = incident.restarts_in_period;
         let line = Line { exit: incident.exit.kind(), restarts, verdict };
-        self.0.lock().entry(incident.child.to_owned()).or_default().push(line);
+        self.lines.lock().entry(incident.child.to_owned()).or_default().push(line);
         verdict.unwrap_or_else(|| panic!("{INJECTED}: the policy panics"))
     }
 
     fn intensity(&self) -> Intensity {
-        Intensity::new(1_000_000, PERIOD)
+        Intensity::new(1_000_000, self.period)
     }
-}
-
-fn policy(fate: Fate) -> StandardPolicy {
-    let backoff = Backoff { max: Duration::from_millis(20), ..Backoff::default() };
-    match fate {
-        Fate::Stops => StandardPolicy::temporary(),
-        Fate::Doomed => StandardPolicy::transient().intensity(DOOMED_RESTARTS, PERIOD),
-        _ => StandardPolicy::transient().intensity(1_000_000, PERIOD),
-    }
-    .backoff(backoff)
 }
 
 impl Book {
+    /// A book of policies whose restarts count for so long. A stream that has crashed does not go dormant
+    /// meanwhile.
+    pub(crate) fn new(period: Duration) -> Self {
+        Self { lines: Arc::default(), period }
+    }
+
+    fn policy(&self, fate: Fate) -> StandardPolicy {
+        let backoff = Backoff { max: Duration::from_millis(20), ..Backoff::default() };
+        match fate {
+            Fate::Stops => StandardPolicy::temporary(),
+            Fate::Doomed => StandardPolicy::transient().intensity(DOOMED_RESTARTS, self.period),
+            _ => StandardPolicy::transient().intensity(1_000_000, self.period),
+        }
+        .backoff(backoff)
+    }
+
     /// The incidents of a stream so far.
     pub(crate) fn lines(&self, name: &str) -> Vec<Line> {
-        self.0.lock().get(name).cloned().unwrap_or_default()
+        self.lines.lock().get(name).cloned().unwrap_or_default()
     }
 
     /// How many incidents there were, by the kind of the exit.
     pub(crate) fn exits(&self) -> BTreeMap<&'static str, u64> {
         let mut exits = BTreeMap::new();
-        for line in self.0.lock().values().flatten() {
+        for line in self.lines.lock().values().flatten() {
             *exits.entry(line.exit).or_default() += 1;
         }
         exits
@@ -72,7 +79,7 @@ impl Book {
     /// How many restarts there were.
     pub(crate) fn restarts(&self) -> usize {
         let restarted = |line: &&Line| matches!(line.verdict, Some(Verdict::Restart { .. }));
-        self.0.lock().values().flatten().filter(restarted).count()
+        self.lines.lock().values().flatten().filter(restarted).count()
     }
 
     /// Holds the incidents of a stream, none of them after its quarantine was lifted, against its fate.
@@ -88,7 +95,7 @@ impl Book {
             Fate::Calm => lines.is_empty(),
             Fate::Stops => verdicts.iter().all(|verdict| *verdict == Some(Verdict::Stop)),
             Fate::Cursed => verdicts == [None],
-            // A stream that goes dormant begins anew, so there may be restarts from before.
+            // There may be restarts that no longer counted.
             Fate::Doomed => {
                 let (last, before) = lines.split_last().expect("a doomed stream has crashed");
                 before.iter().all(|line| line.restarts < DOOMED_RESTARTS && restart(&line.verdict))

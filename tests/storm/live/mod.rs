@@ -32,6 +32,8 @@ use crate::kit::{Book, Climate, Weather, prepare};
 const WRITERS: usize = 200;
 const READERS: usize = 200;
 
+/// How long a restart counts; short, so that streams that have crashed go dormant, too.
+const PERIOD: Duration = Duration::from_secs(2);
 /// Idle actors go soon, so that streams go dormant and are woken all the time.
 const DORMANT_AFTER: Duration = Duration::from_millis(40);
 /// Fewer than there are streams, so that there is always a crowd.
@@ -112,7 +114,7 @@ async fn begin(storage: Arc<dyn Storage>, seed: u64) -> Arc<World> {
         Arc::new(move || ticks.fetch_add(1, Ordering::SeqCst))
     };
     let weather = Weather::over(storage, seed, Climate::default(), Arc::default(), tick);
-    let book = Book::default();
+    let book = Book::new(PERIOD);
     let limits = Limits {
         dormant_after: DORMANT_AFTER,
         awake_streams: AWAKE_STREAMS,

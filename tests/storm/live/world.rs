@@ -57,12 +57,13 @@ impl World {
         let lasting = self.streams.iter().filter(|(fate, _)| *fate == Fate::Killed);
         let victims: Vec<StreamName> = lasting
             .map(|(_, name)| name.clone())
-            .chain(brief::names().into_iter().map(|(name, _)| name))
+            // The others have time to go dormant.
+            .chain(brief::names().into_iter().step_by(2).map(|(name, _)| name))
             .collect();
         while !self.is_stopped() {
             let victim = &victims[rng.random_range(0..victims.len())];
             self.kills.fetch_add(u64::from(self.keeper.kill(victim)), Ordering::Relaxed);
-            sleep(Duration::from_millis(rng.random_range(1..30))).await;
+            sleep(Duration::from_millis(rng.random_range(5..60))).await;
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) const PORT: u16 = 4437;
 /// 2030-01-01T00:00:00Z, where every storm begins.
 const BEGINNING: i64 = 1_893_456_000_000;
 
+/// How long a restart counts; short, so that streams that have crashed go dormant, too.
+const PERIOD: Duration = Duration::from_secs(1);
 /// Idle actors go soon.
 const DORMANT_AFTER: Duration = Duration::from_millis(150);
 /// Fewer than there are streams.
@@ -69,7 +71,7 @@ impl World {
             seed,
             storage: Arc::default(),
             journal: Journal::default(),
-            book: Book::default(),
+            book: Book::new(PERIOD),
             ticks: Arc::new(AtomicU64::new(1)),
             keeper: RefCell::default(),
             incarnations: Cell::new(0),

@@ -110,7 +110,7 @@ async fn operator(world: Rc<World>, living: Rc<Cell<usize>>) -> turmoil::Result 
         let keeper = world.keeper.borrow().clone();
         let hit = keeper.is_some_and(|(keeper, _)| keeper.kill(&name(victim)));
         world.note(&format!("operator kills {victim}: {hit}"));
-        sleep(Duration::from_millis(rng.random_range(20..200))).await;
+        sleep(Duration::from_millis(rng.random_range(50..600))).await;
     }
     // The server may be about to start again.
     sleep(Duration::from_millis(500)).await;

@@ -103,7 +103,7 @@ fn content(entries: &[&Durable]) -> String {
 }
 
 /// The policy was asked about those streams only that have faults, and was obeyed. The supervisor's
-/// memory ends with each incarnation of the server, and with each dormancy of the stream.
+/// memory ends with each incarnation of the server.
 fn check_book(world: &World, name: &str) {
     for line in world.book.lines(name) {
         let restart = |verdict| matches!(verdict, Some(Decided::Restart { .. }));
