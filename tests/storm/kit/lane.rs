@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
 /// What is on the way.
 pub(crate) enum Errand {
     Write {
-        entry: Entry,
+        entry: Box<Entry>,
         outcome: Outcome,
         delay: Duration,
         completer: Completer,
@@ -68,9 +68,9 @@ pub(crate) fn lane(
                 continue;
             }
             let from = tick();
-            let written = storage.commit(entry.clone()).await;
+            let written = storage.commit((*entry).clone()).await;
             if let (Ok(()), Some(journal)) = (&written, &journal) {
-                journal.lock().push(Durable { from, until: tick(), entry });
+                journal.lock().push(Durable { from, until: tick(), entry: *entry });
             }
             completer.complete(match outcome {
                 Outcome::AckLost => written.and(Err(failed)),

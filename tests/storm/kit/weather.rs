@@ -165,6 +165,7 @@ impl Weather {
         let delay = Duration::from_millis(self.rng.lock().random_range(0..=self.climate.slowest));
         let (completer, commit) = Commit::pending();
         let name = entry.name.clone();
+        let entry = Box::new(entry);
         self.errand(&name, Errand::Write { entry, outcome, delay, completer });
         commit
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crc32c::crc32c;
 use futures::future::join_all;
+use streamkeeper::supervisor::ChildState;
 use streamkeeper::{
     AppendError, AppendRequest, Metadata, Offset, ReadError, ReadFrom, StreamName, Streamkeeper,
     Unavailable,
@@ -40,6 +41,11 @@ impl Finale {
         readers: Vec<JoinHandle<Reader>>,
         clients: Vec<Client>,
     ) -> Self {
+        for (fate, name) in &world.streams {
+            if fate.is_quarantined() {
+                doom(world, name).await;
+            }
+        }
         world.weather.calm();
         for (fate, name) in &world.streams {
             recover(world, *fate, name).await;
@@ -48,6 +54,7 @@ impl Finale {
         for (_, name) in &world.streams {
             close(world, name).await;
         }
+        check_tree(world).await;
         let readers = timeout(PATIENCE, join_all(readers)).await;
         let readers = readers.expect("every reader sees the end of its stream");
         let readers = readers.into_iter().map(|reader| reader.expect("a reader")).collect();
@@ -130,6 +137,33 @@ impl Finale {
         drop(world);
         eventually("nobody holds the storage any more", async || weather.strong_count() == 0).await;
     }
+}
+
+/// Crashes a stream until it is in quarantine, if the storm was too short for that.
+async fn doom(world: &World, name: &StreamName) {
+    let doomed = async {
+        loop {
+            let request = AppendRequest {
+                content_type: text(),
+                body: "finale;".into(),
+                ..Default::default()
+            };
+            let answer = world.keeper.append(name, request).await;
+            if let Err(AppendError::Unavailable(Unavailable::Quarantined { .. })) = answer {
+                return;
+            }
+        }
+    };
+    assert!(timeout(PATIENCE, doomed).await.is_ok(), "{name} does not go into quarantine");
+}
+
+/// The supervision tree is whole: no process but streams has ever ended, and no stream is down.
+async fn check_tree(world: &World) {
+    let tree = world.keeper.tree().await;
+    for process in &tree.processes {
+        assert_eq!((&process.state, process.restarts), (&ChildState::Running, 0), "{process:?}");
+    }
+    assert_eq!((tree.streams.quarantined, tree.streams.restarting), (0, 0), "{tree:?}");
 }
 
 /// The stream is as its fate says, and can be written to in the end.

@@ -34,13 +34,13 @@ fn the_same_seed_is_the_same_storm() {
     };
     for seed in seeds {
         // Printed when it fails.
-        println!("STREAMKEEPER_SIM_SEED={seed}");
+        eprintln!("STREAMKEEPER_SIM_SEED={seed}");
         let first = run(seed);
         let second = run(seed);
         for (one, other) in first.lines.iter().zip(&second.lines) {
             assert_eq!(one, other, "seed {seed}: the first difference");
         }
         assert_eq!(first.lines.len(), second.lines.len(), "seed {seed}");
-        println!("{}", first.figures());
+        eprintln!("{}", first.figures());
     }
 }
