@@ -58,7 +58,7 @@ impl Context {
             clock,
             policies,
             limits,
-            registry: Registry::new(limits.awake_streams),
+            registry: Registry::new(limits.awake_streams, seed),
             deadlines: Deadlines::default(),
             events: EventBus::default(),
             closing: CancellationToken::new(),

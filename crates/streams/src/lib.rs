@@ -113,6 +113,7 @@ mod page;
 mod policies;
 mod request;
 mod retention_supervisor;
+mod seeded;
 mod stream_supervisor;
 mod subscription_supervisor;
 mod system;

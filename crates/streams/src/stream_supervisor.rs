@@ -85,9 +85,8 @@ impl Context {
                 Lookup::Quarantined(reason) => {
                     return Err(OpenError::Unavailable(Unavailable::Quarantined { reason }));
                 }
-                Lookup::Starting(mut gate) => {
-                    // The gate never changes, it closes.
-                    if timeout_at(patience, gate.changed()).await.is_err() {
+                Lookup::Starting(gate) => {
+                    if timeout_at(patience, gate.cancelled()).await.is_err() {
                         return Err(OpenError::Unavailable(Unavailable::Restarting));
                     }
                 }
@@ -104,6 +103,13 @@ impl Context {
 }
 
 impl Context {
+    /// Kills the actor of a stream, if it has one.
+    pub(crate) fn kill(&self, name: &StreamName) -> bool {
+        let Lookup::Running(handle) = self.registry.lookup(name) else { return false };
+        handle.kill();
+        true
+    }
+
     /// Sees to it that the stream has an actor, without waiting for it.
     pub(crate) fn wake(self: &Arc<Self>, name: StreamName) {
         let context = self.clone();

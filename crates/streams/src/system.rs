@@ -276,6 +276,30 @@ impl Streamkeeper {
         self.context.events.listen()
     }
 
+    /// Kills the actor of a stream, as one kills a process in OTP's observer: it is not asked, and its
+    /// policy decides what follows. `false` if the stream has no actor now.
+    ///
+    /// For an operator, and to see a policy at work. What was in the actor's hands is answered with
+    /// [`Unavailable::OutcomeUnknown`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use streamkeeper::{CreateRequest, StreamName, Streamkeeper};
+    ///
+    /// let keeper = Streamkeeper::builder().start().await?;
+    /// let name = StreamName::new("chat/1")?;
+    /// keeper.create(&name, CreateRequest::default()).await?;
+    /// assert!(keeper.kill(&name));
+    /// // It is started again, and the next request waits for that.
+    /// keeper.metadata(&name).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn kill(&self, name: &StreamName) -> bool {
+        self.context.kill(name)
+    }
+
     /// Whether writes can be expected to succeed; tells why not.
     pub fn health(&self) -> Result<(), Unavailable> {
         if self.context.closing.is_cancelled() {

@@ -86,6 +86,11 @@ impl Handle {
         &self.gauge
     }
 
+    /// Ends the actor at its next await, without a word to it.
+    pub(crate) fn kill(&self) {
+        self.actor.kill();
+    }
+
     /// What is durably true of the stream now.
     pub(crate) fn view(&self) -> Arc<View> {
         self.views.borrow().clone()

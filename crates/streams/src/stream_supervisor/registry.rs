@@ -12,12 +12,13 @@ use dashmap::mapref::entry::Entry;
 use ractor::ActorRef;
 use streamkeeper_protocol::StreamName;
 use streamkeeper_supervisor::ExitReason;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::survey::{Surveyed, SurveyedState};
 use super::census::Census;
 use super::handle::Handle;
 use crate::dormancy;
+use crate::seeded::Seeded;
 
 /// One opening of a stream. A slot is changed only by the opening that it belongs to, so what comes
 /// late from an earlier one does no harm.
@@ -36,7 +37,7 @@ impl fmt::Display for StreamKey {
 /// Slots by name. No guard of the map outlives a method.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    slots: DashMap<StreamName, Slot>,
+    slots: DashMap<StreamName, Slot, Seeded>,
     generations: AtomicU64,
     census: Census,
 }
@@ -59,26 +60,37 @@ impl Slot {
 
 #[derive(Debug)]
 enum SlotState {
-    /// Being started, for the first time or again. Whoever waits holds a receiver of the gate, and is
-    /// woken by the gate being dropped with this state.
-    Starting(watch::Sender<()>),
+    /// Being started, for the first time or again. Whoever waits does so for the gate, which opens when
+    /// it is dropped with this state.
+    Starting(Gate),
     Running(Arc<Handle>),
     Quarantined(Arc<str>),
+}
+
+/// Opens when it is dropped, and wakes those who wait in the order in which they came.
+#[derive(Debug, Default)]
+struct Gate(CancellationToken);
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// What the registry knows of a name.
 pub(crate) enum Lookup {
     Running(Arc<Handle>),
-    /// Wait for this to close, then look again.
-    Starting(watch::Receiver<()>),
+    /// Wait for this, then look again.
+    Starting(CancellationToken),
     Quarantined(Arc<str>),
     Vacant,
 }
 
 impl Registry {
     /// A registry of, preferably, at most `limit` actors.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { slots: DashMap::new(), generations: AtomicU64::new(0), census: Census::new(limit) }
+    pub(crate) fn new(limit: usize, seed: u64) -> Self {
+        let slots = DashMap::with_hasher(Seeded(seed));
+        Self { slots, generations: AtomicU64::new(0), census: Census::new(limit) }
     }
 
     /// Whom to tell when there are more actors than the limit.
@@ -117,7 +129,7 @@ impl Registry {
                     handle.use_at(self.census.now());
                     Lookup::Running(handle.clone())
                 }
-                SlotState::Starting(gate) => Lookup::Starting(gate.subscribe()),
+                SlotState::Starting(gate) => Lookup::Starting(gate.0.clone()),
                 SlotState::Quarantined(reason) => Lookup::Quarantined(reason.clone()),
             },
         }
@@ -215,5 +227,5 @@ impl Registry {
 }
 
 fn starting() -> SlotState {
-    SlotState::Starting(watch::Sender::new(()))
+    SlotState::Starting(Gate::default())
 }

@@ -168,3 +168,23 @@ async fn a_permanent_policy_does_not_bring_back_what_was_deleted() {
     keeper.append(&s, message("a")).await.unwrap();
     assert_eq!(contents(&keeper, &s).await, "a");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_actor_loses_what_is_in_its_hands_and_comes_back() {
+    let storage = Scripted::new();
+    let keeper = keeper(&storage).await;
+    let s = name("s");
+    assert!(!keeper.kill(&s), "there is nothing to kill");
+    keeper.create(&s, stream()).await.unwrap();
+    storage.script(|_| Fault::Hold);
+    let mut calls = Calls::new();
+    calls.add(append(&keeper, &s, message("a"))).await;
+    assert!(keeper.kill(&s));
+    settle().await;
+    storage.calm();
+    storage.release_all();
+    assert_eq!(calls.answers().await, [Err(UNKNOWN)]);
+    // What was accepted became durable all the same.
+    keeper.append(&s, message("b")).await.unwrap();
+    assert_eq!(contents(&keeper, &s).await, "ab");
+}
