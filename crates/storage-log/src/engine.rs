@@ -3,10 +3,12 @@
 
 mod commit;
 mod file;
+mod index;
 mod merge;
 mod open;
 mod read;
 mod slot;
+mod stream;
 
 pub use self::open::OpenReport;
 pub(crate) use self::open::{FORMAT, LOCK, check_format};
@@ -17,14 +19,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
 pub(crate) use self::commit::Submission;
-use self::slot::Slot;
+use self::index::Index;
+use self::stream::Stream;
 use crate::env::{Env, LockGuard};
 use crate::filed::{Cover, FiledReader, Run};
 use crate::journal::{Journal, Segment};
@@ -38,11 +40,19 @@ pub struct LogOptions {
     pub merge_width: usize,
     /// Filed segments beyond this size are not merged any more, in bytes. Default: 1 GiB.
     pub max_filed_bytes: u64,
+    /// How many streams are kept ready for their next commit; the others are asleep, in little memory.
+    /// Default: 65,536.
+    pub max_awake_streams: usize,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, merge_width: 4, max_filed_bytes: 1 << 30 }
+        Self {
+            segment_bytes: 64 << 20,
+            merge_width: 4,
+            max_filed_bytes: 1 << 30,
+            max_awake_streams: 1 << 16,
+        }
     }
 }
 
@@ -52,8 +62,7 @@ pub(crate) struct Engine {
     options: LogOptions,
     journal_dir: PathBuf,
     filed_dir: PathBuf,
-    streams: DashMap<StreamId, Arc<Mutex<Slot>>>,
-    names: DashMap<StreamName, StreamId>,
+    index: Index,
     /// Journal segments that are not filed yet, the one that is written included.
     segments: RwLock<BTreeMap<u64, Segment>>,
     /// A segment whose header is damaged. It must stay, so nothing that comes after it is filed.
@@ -82,9 +91,8 @@ type Installed = (FiledReader, Vec<(StreamId, Vec<Run>)>);
 impl Engine {
     /// The state of a stream, `None` if there is none of that name.
     pub(crate) fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
-        let Some(id) = self.names.get(name).map(|id| *id) else { return Ok(None) };
-        let Some(slot) = self.slot(id) else { return Ok(None) };
-        slot.lock().state().map(|state| Some(state.clone()))
+        let Some(stream) = self.index.find(name) else { return Ok(None) };
+        stream.look(|slot| slot.state().map(|state| Some(state.clone())))
     }
 
     /// The names that begin with `prefix` and come after `after`, sorted.
@@ -94,13 +102,7 @@ impl Engine {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Vec<StreamName> {
-        let names = self.names.iter().map(|entry| entry.key().clone());
-        let names = names.filter(|name| name.as_str().starts_with(prefix));
-        let mut names: Vec<_> =
-            names.filter(|name| after.is_none_or(|after| name > after)).collect();
-        names.sort_unstable();
-        names.truncate(limit);
-        names
+        self.index.list(prefix, after, limit)
     }
 
     /// Fails once a write or a sync has failed: what is on disk is not known any more, and a second
@@ -120,14 +122,9 @@ impl Engine {
         StorageError::Unavailable(reason)
     }
 
-    fn slot(&self, id: StreamId) -> Option<Arc<Mutex<Slot>>> {
-        self.streams.get(&id).map(|slot| slot.clone())
-    }
-
     /// Forgets a stream that has ended; its space in filed segments is garbage now.
-    fn forget(&self, id: StreamId, name: &StreamName, filed: &[(Cover, Run)]) {
-        self.streams.remove(&id);
-        self.names.remove_if(name, |_, named| *named == id);
+    fn forget(&self, stream: &Arc<Stream>, filed: &[(Cover, Run)]) {
+        self.index.remove(stream);
         self.count_dead(filed);
     }
 

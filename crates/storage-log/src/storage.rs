@@ -35,6 +35,8 @@ pub struct LogStorage {
     engine: Arc<Engine>,
     /// Taken away to let the threads end.
     queue: Option<Sender<Request>>,
+    /// What the filing thread is to do; it ends when the commit thread lets go of it, too.
+    chores: Option<Sender<Chore>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -43,6 +45,14 @@ enum Request {
     Commit(Submission),
     /// Tells when everything before it is durable.
     Barrier(oneshot::Sender<()>),
+}
+
+/// What the filing thread is told.
+enum Chore {
+    /// There may be something to file.
+    Sealed,
+    /// Tells when nothing is left to file or to merge, or that it failed.
+    Settle(Sender<()>),
 }
 
 impl LogStorage {
@@ -60,19 +70,30 @@ impl LogStorage {
         let (engine, report) = Engine::open(env, dir, options)?;
         let engine = Arc::new(engine);
         let (queue, requests) = mpsc::channel();
-        let (sealed, filing) = mpsc::channel();
+        let (chores, filing) = mpsc::channel();
         // What an earlier process has sealed waits to be filed.
-        let _ = sealed.send(());
+        let _ = chores.send(Chore::Sealed);
         let committer = spawn("streamkeeper-commit", {
-            let engine = engine.clone();
-            move || commit_loop(&engine, &requests, &sealed)
+            let (engine, chores) = (engine.clone(), chores.clone());
+            move || commit_loop(&engine, &requests, &chores)
         })?;
         let filer = spawn("streamkeeper-filing", {
             let engine = engine.clone();
             move || file_loop(&engine, &filing)
         })?;
         let threads = Mutex::new(vec![committer, filer]);
-        Ok((Self { engine, queue: Some(queue), threads }, report))
+        Ok((Self { engine, queue: Some(queue), chores: Some(chores), threads }, report))
+    }
+
+    /// Waits until what is sealed is filed and merged, as far as it can be. Blocks; for tools and tests.
+    pub fn settle(&self) {
+        let (settled, done) = mpsc::channel();
+        let told =
+            self.chores.as_ref().is_some_and(|chores| chores.send(Chore::Settle(settled)).is_ok());
+        if told {
+            // An error: the thread has ended, and nothing more is done.
+            let _ = done.recv();
+        }
     }
 
     /// Queues a request; `false` if the thread has ended.
@@ -85,6 +106,7 @@ impl Drop for LogStorage {
     /// Writes what was accepted, and waits for it.
     fn drop(&mut self) {
         self.queue = None;
+        self.chores = None;
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the log has panicked");
@@ -97,7 +119,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     Ok(thread::Builder::new().name(name.to_owned()).spawn(run)?)
 }
 
-fn commit_loop(engine: &Engine, requests: &Receiver<Request>, sealed: &Sender<()>) {
+fn commit_loop(engine: &Engine, requests: &Receiver<Request>, chores: &Sender<Chore>) {
     while let Ok(first) = requests.recv() {
         let mut submissions = Vec::new();
         let mut barriers = Vec::new();
@@ -115,7 +137,7 @@ fn commit_loop(engine: &Engine, requests: &Receiver<Request>, sealed: &Sender<()
             next = if full { None } else { requests.try_recv().ok() };
         }
         if engine.commit(submissions).is_some() {
-            let _ = sealed.send(());
+            let _ = chores.send(Chore::Sealed);
         }
         // Whoever gave up waiting needs no answer.
         for barrier in barriers {
@@ -124,14 +146,18 @@ fn commit_loop(engine: &Engine, requests: &Receiver<Request>, sealed: &Sender<()
     }
 }
 
-fn file_loop(engine: &Engine, sealed: &Receiver<()>) {
+fn file_loop(engine: &Engine, chores: &Receiver<Chore>) {
     loop {
-        match sealed.recv_timeout(GARBAGE_PERIOD) {
-            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+        let chore = match chores.recv_timeout(GARBAGE_PERIOD) {
+            Ok(chore) => chore,
+            Err(RecvTimeoutError::Timeout) => Chore::Sealed,
             Err(RecvTimeoutError::Disconnected) => return,
-        }
+        };
         if let Err(error) = file_all(engine) {
             tracing::error!(%error, "filing");
+        }
+        if let Chore::Settle(settled) = chore {
+            let _ = settled.send(());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use streamkeeper_protocol::header::ProducerId;
-use streamkeeper_protocol::stream::{ProducerState, StreamState};
+use streamkeeper_protocol::stream::{ProducerState, StreamId, StreamState};
 
 use super::record::{config, origin, read_config, read_origin, read_seq};
 use super::{Malformed, Reader, Writer};
@@ -53,6 +53,22 @@ pub(crate) fn mark_corrupt(reason: &str, state: &[u8]) -> Box<[u8]> {
     w.bytes(reason.as_bytes());
     buffer.extend_from_slice(state);
     buffer.into_boxed_slice()
+}
+
+/// An encoded state without the id that it begins with; `None` if that is not how it begins.
+pub(crate) fn without_id(state: &[u8], id: StreamId) -> Option<&[u8]> {
+    let rest = state.strip_prefix(&[FORMAT])?;
+    rest.strip_prefix(id.as_uuid().as_bytes())
+}
+
+/// What [`without_id`] has shortened.
+pub(crate) fn with_id(rest: &[u8], id: StreamId) -> Vec<u8> {
+    let mut state = Vec::with_capacity(17 + rest.len());
+    let mut w = Writer(&mut state);
+    w.u8(FORMAT);
+    w.id(id);
+    state.extend_from_slice(rest);
+    state
 }
 
 /// Reads a state, which must be all of the bytes.

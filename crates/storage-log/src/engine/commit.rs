@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
 use streamkeeper_storage::{Completer, StorageError};
 
 use super::Engine;
 use super::slot::{JournalRef, Slot};
+use super::stream::Stream;
 use crate::frame::{self, RecordFrame};
 use crate::journal::{Journal, WriteError};
 
@@ -171,9 +169,9 @@ impl Engine {
     ) -> Result<(), StorageError> {
         let taken = match batch.names.get(name) {
             Some(by) => by.is_some(),
-            None => self.names.contains_key(name),
+            None => self.index.find(name).is_some(),
         };
-        if taken || follows != 0 || self.streams.contains_key(&id) {
+        if taken || follows != 0 || self.index.get(id).is_some() {
             return Err(StorageError::Conflict);
         }
         batch.names.insert(name.clone(), Some(id));
@@ -190,10 +188,9 @@ impl Engine {
         let pending = match batch.streams.entry(id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(vacant) => {
-                let slot = self.slot(id).ok_or(StorageError::NotFound)?;
-                let mut slot = slot.lock();
-                let state = slot.state()?;
-                let (version, tail) = (state.version, state.tail);
+                let stream = self.index.get(id).ok_or(StorageError::NotFound)?;
+                let known = |state: &mut StreamState| (state.version, state.tail);
+                let (version, tail) = self.index.wake(&stream, |slot| slot.state().map(known))?;
                 vacant.insert(Pending { version, tail, state: None, ended: false })
             }
         };
@@ -246,8 +243,8 @@ impl Engine {
         batch: &Batch,
         id: StreamId,
     ) -> Result<Option<StreamState>, StorageError> {
-        let mut state = match self.slot(id) {
-            Some(slot) => Some(slot.lock().state()?.clone()),
+        let mut state = match self.index.get(id) {
+            Some(stream) => Some(stream.look(|slot| slot.state().cloned())?),
             None => None,
         };
         for staged in batch.staged.iter().filter(|staged| staged.frame.id == id) {
@@ -271,34 +268,31 @@ impl Engine {
         offset: u64,
         length: u32,
     ) {
-        let slot = match &frame.record {
-            Record::Created { .. } => {
-                let mut state = None;
-                StreamState::fold(&mut state, &frame.record);
-                let Some(state) = state else { return };
-                let slot = Arc::new(Mutex::new(Slot::new(name.clone(), state)));
-                self.streams.insert(frame.id, slot.clone());
-                self.names.insert(name.clone(), frame.id);
-                slot
-            }
-            _ => match self.slot(frame.id) {
-                Some(slot) => slot,
-                None => return,
-            },
-        };
-        let mut slot = slot.lock();
-        if !matches!(frame.record, Record::Created { .. }) && !slot.fold(&frame.record) {
-            let (name, filed) = (slot.name.clone(), std::mem::take(&mut slot.filed));
-            // The maps are never locked under a stream's lock.
-            drop(slot);
-            self.forget(frame.id, &name, &filed);
+        let reference = reference(frame, segment, offset, length);
+        if matches!(frame.record, Record::Created { .. }) {
+            let mut state = None;
+            StreamState::fold(&mut state, &frame.record);
+            let Some(state) = state else { return };
+            let mut slot = Slot::new(state);
+            slot.journal.extend(reference);
+            self.index.insert(Stream::new(frame.id, name.clone(), &slot));
             return;
         }
-        if let Some(reference) = reference(frame, segment, offset, length) {
-            slot.journal.push(reference);
-        }
-        if let Record::Truncated { before } = frame.record {
-            self.count_dead(&slot.truncate_before(before));
+        let Some(stream) = self.index.get(frame.id) else { return };
+        // The tables are never locked under a stream's lock.
+        let (ended, dead) = self.index.wake(&stream, |slot| {
+            if !slot.fold(&frame.record) {
+                return (true, std::mem::take(&mut slot.filed));
+            }
+            slot.journal.extend(reference);
+            match frame.record {
+                Record::Truncated { before } => (false, slot.truncate_before(before)),
+                _ => (false, Vec::new()),
+            }
+        });
+        match ended {
+            true => self.forget(&stream, &dead),
+            false => self.count_dead(&dead),
         }
     }
 }

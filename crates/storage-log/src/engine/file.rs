@@ -50,19 +50,18 @@ impl Engine {
         let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover)?;
         let mut installed = Vec::new();
         for (id, chunks) in streams {
-            let Some(slot) = self.slot(*id) else {
+            let Some(stream) = self.index.get(*id) else {
                 writer.tombstone(*id);
                 continue;
             };
-            let (name, state, earliest) = {
-                let mut slot = slot.lock();
+            let (state, earliest) = stream.look(|slot| {
                 let earliest = slot.state().map_or(0, |state| state.earliest);
-                (slot.name.clone(), slot.freeze().to_vec(), earliest)
-            };
+                (slot.filed_state(), earliest)
+            });
             for chunk in chunks.iter().filter(|chunk| chunk.end() > earliest) {
                 writer.add(chunk)?;
             }
-            installed.push((*id, writer.end_stream(*id, &name, &state)?));
+            installed.push((*id, writer.end_stream(*id, &stream.name, &state)?));
         }
         let file = writer.finish()?;
         Ok((FiledReader { cover, file }, installed))
@@ -76,14 +75,15 @@ impl Engine {
         let dead = AtomicU64::new(0);
         self.filed.write().insert(cover, Filed { reader, size, runs, dead });
         for (id, runs) in installed {
-            let Some(slot) = self.slot(id) else {
+            let Some(stream) = self.index.get(id) else {
                 // It has ended meanwhile; its run is garbage.
                 self.add_dead(cover, &runs);
                 continue;
             };
-            let mut slot = slot.lock();
-            slot.filed.extend(runs.into_iter().map(|run| (cover, run)));
-            slot.journal.retain(|record| record.segment != number);
+            stream.edit(|slot| {
+                slot.filed.extend(runs.into_iter().map(|run| (cover, run)));
+                slot.journal.retain(|record| record.segment != number);
+            });
         }
         self.segments.write().remove(&number);
         // If the removal is lost in a crash, the next opening does it.

@@ -71,19 +71,18 @@ impl Engine {
             FiledWriter::create(&*self.env, &self.filed_dir, merged).map_err(failed)?;
         let mut installed = Vec::new();
         for id in ids {
-            let Some(slot) = self.slot(*id) else {
+            let Some(stream) = self.index.get(*id) else {
                 // Segments before the merged ones may still tell of it.
                 if !is_oldest {
                     writer.tombstone(*id);
                 }
                 continue;
             };
-            let (name, state, runs) = {
-                let mut slot = slot.lock();
+            let (state, runs) = stream.look(|slot| {
                 let runs: Vec<(Cover, Run)> =
                     slot.filed.iter().filter(|(at, _)| covers.contains(at)).copied().collect();
-                (slot.name.clone(), slot.freeze().to_vec(), runs)
-            };
+                (slot.filed_state(), runs)
+            });
             for (cover, run) in runs {
                 let Some(reader) = readers.iter().find(|reader| reader.cover == cover) else {
                     continue;
@@ -98,7 +97,7 @@ impl Engine {
                     from = end;
                 }
             }
-            let runs = writer.end_stream(*id, &name, &state).map_err(failed)?;
+            let runs = writer.end_stream(*id, &stream.name, &state).map_err(failed)?;
             installed.push((*id, runs));
         }
         let file = writer.finish().map_err(failed)?;
@@ -112,17 +111,18 @@ impl Engine {
         let dead = AtomicU64::new(0);
         self.filed.write().insert(merged, Filed { reader, size, runs, dead });
         for (id, runs) in installed {
-            let Some(slot) = self.slot(id) else {
+            let Some(stream) = self.index.get(id) else {
                 self.add_dead(merged, &runs);
                 continue;
             };
-            let mut slot = slot.lock();
-            let earliest = slot.state().map_or(0, |state| state.earliest);
-            let at = slot.filed.iter().position(|(at, _)| covers.contains(at)).unwrap_or(0);
-            slot.filed.retain(|(at, _)| !covers.contains(at));
-            let at = at.min(slot.filed.len());
-            let kept = runs.into_iter().filter(|run| run.end > earliest).map(|run| (merged, run));
-            slot.filed.splice(at..at, kept);
+            stream.edit(|slot| {
+                let earliest = slot.state().map_or(0, |state| state.earliest);
+                let at = slot.filed.iter().position(|(at, _)| covers.contains(at)).unwrap_or(0);
+                slot.filed.retain(|(at, _)| !covers.contains(at));
+                let at = at.min(slot.filed.len());
+                let kept = runs.into_iter().filter(|run| run.end > earliest);
+                slot.filed.splice(at..at, kept.map(|run| (merged, run)));
+            });
         }
         let mut filed = self.filed.write();
         for cover in covers {

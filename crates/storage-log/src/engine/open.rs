@@ -9,14 +9,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use streamkeeper_protocol::StreamName;
-use streamkeeper_protocol::stream::{Record, StreamId};
+use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
 use super::commit::reference;
-use super::slot::Slot;
+use super::index::Index;
+use super::slot::{JournalRef, Slot};
+use super::stream::Stream;
 use super::{Engine, Filed, LogOptions};
 use crate::OpenError;
 use crate::env::Env;
@@ -63,13 +64,12 @@ impl Engine {
         env.sync_dir(&filed_dir)?;
         env.sync_dir(&journal_dir)?;
         let mut filed = open_filed(&*env, &filed_dir)?;
-        let streams = DashMap::new();
-        let names = DashMap::new();
+        let index = Index::new(options.max_awake_streams);
         for filed in filed.values_mut() {
             let footer = filed.reader.footer().map_err(OpenError::Storage)?;
             let live = footer.iter().filter_map(|entry| entry.live.as_ref());
             filed.runs = live.flat_map(|(_, _, runs)| runs).map(|run| u64::from(run.size)).sum();
-            recovery.footer(&streams, &names, filed.reader.cover, footer);
+            recovery.footer(&index, filed.reader.cover, footer);
         }
         let filed_to = filed.keys().map(|cover| cover.last).max();
         let mut numbers = journal::list(&*env, &journal_dir)?;
@@ -102,14 +102,14 @@ impl Engine {
             if !sealed {
                 make_durable(&segment, &scan)?;
             }
-            recovery.replay(&streams, &names, *number, scan);
+            recovery.replay(&index, *number, scan);
             segments.insert(*number, segment);
         }
-        recovery.finish();
+        recovery.finish(&index);
         let journal = Journal::create(&*env, &journal_dir, last_number.map_or(0, |last| last + 1))?;
         segments.insert(journal.segment.number, journal.segment.clone());
         let report = OpenReport {
-            streams: streams.len(),
+            streams: index.len(),
             replayed: recovery.replayed,
             torn_bytes: recovery.torn_bytes,
             damage: recovery.report,
@@ -119,8 +119,7 @@ impl Engine {
             options,
             journal_dir,
             filed_dir,
-            streams,
-            names,
+            index,
             segments: RwLock::new(segments),
             damaged,
             filed: RwLock::new(filed),
@@ -144,13 +143,15 @@ impl Engine {
         for filed in filed.values() {
             filed.dead.store(filed.runs, Ordering::Relaxed);
         }
-        for slot in &self.streams {
-            for (cover, run) in &slot.lock().filed {
-                if let Some(filed) = filed.get(cover) {
-                    filed.dead.fetch_sub(u64::from(run.size), Ordering::Relaxed);
+        self.index.for_each(|stream| {
+            stream.look(|slot| {
+                for (cover, run) in &slot.filed {
+                    if let Some(filed) = filed.get(cover) {
+                        filed.dead.fetch_sub(u64::from(run.size), Ordering::Relaxed);
+                    }
                 }
-            }
-        }
+            });
+        });
     }
 }
 
@@ -219,14 +220,13 @@ fn cut_torn(segment: &journal::Segment, scan: &Scan) -> io::Result<u64> {
     Ok(bytes)
 }
 
-type Streams = DashMap<StreamId, Arc<Mutex<Slot>>>;
-type Names = DashMap<StreamName, StreamId>;
-
 /// What recovery has learnt so far.
 #[derive(Default)]
 struct Recovery {
     /// Streams that are known to have ended, of whom earlier records may still tell.
     ended: HashSet<StreamId>,
+    /// Streams in the order in which they took their names.
+    named: Vec<Arc<Stream>>,
     /// Records of streams that nothing else tells of, and whether they may have ended with them.
     orphans: HashMap<StreamId, (String, bool)>,
     replayed: usize,
@@ -235,60 +235,74 @@ struct Recovery {
 }
 
 impl Recovery {
-    fn footer(&mut self, streams: &Streams, names: &Names, cover: Cover, footer: Vec<FooterEntry>) {
+    fn footer(&mut self, index: &Index, cover: Cover, footer: Vec<FooterEntry>) {
         for FooterEntry { id, live } in footer {
             let Some((name, state, runs)) = live else {
-                self.end(streams, names, id);
+                self.end(index, id);
                 continue;
             };
             // A segment that was merged later may know of an end that a newer one does not.
             if self.ended.contains(&id) {
                 continue;
             }
-            let earlier = streams.get(&id).map(|slot| std::mem::take(&mut slot.lock().filed));
-            let mut slot = Slot::cold(name.clone(), state);
-            slot.filed = earlier.unwrap_or_default();
-            slot.filed.extend(runs.into_iter().map(|run| (cover, run)));
-            names.insert(name, id);
-            streams.insert(id, Arc::new(Mutex::new(slot)));
+            let runs = runs.into_iter().map(|run| (cover, run));
+            match index.get(id) {
+                Some(stream) => stream.edit(|slot| {
+                    slot.replace_state(&state);
+                    slot.filed.extend(runs);
+                }),
+                None => {
+                    let mut slot = Slot::cold(&state);
+                    slot.filed.extend(runs);
+                    self.begin(index, id, name, &slot);
+                }
+            }
         }
     }
 
-    fn end(&mut self, streams: &Streams, names: &Names, id: StreamId) {
+    fn begin(&mut self, index: &Index, id: StreamId, name: StreamName, slot: &Slot) {
+        let stream = Stream::new(id, name, slot);
+        self.named.push(stream.clone());
+        index.insert_unnamed(stream);
+    }
+
+    fn end(&mut self, index: &Index, id: StreamId) {
         self.ended.insert(id);
-        if let Some((_, slot)) = streams.remove(&id) {
-            names.remove_if(&slot.lock().name, |_, named| *named == id);
+        if let Some(stream) = index.get(id) {
+            index.remove(&stream);
         }
     }
 
-    fn replay(&mut self, streams: &Streams, names: &Names, number: u64, scan: Scan) {
+    fn replay(&mut self, index: &Index, number: u64, scan: Scan) {
         for (offset, length, frame) in scan.records {
-            self.record(streams, names, number, offset, length, &frame);
+            self.record(index, number, offset, length, &frame);
             self.replayed += 1;
         }
         for frame in scan.corrupt {
             let place = format!("journal segment {number:x}, byte {}", frame.offset);
             self.damage(format!("{place}: a record that was durable is unreadable"));
-            let slot = frame.id.and_then(|id| streams.get(&id).map(|slot| slot.clone()));
-            if let Some(slot) = slot {
-                slot.lock().corrupt.get_or_insert(format!("{place} is damaged"));
+            if let Some(stream) = frame.id.and_then(|id| index.get(id)) {
+                stream.edit(|slot| {
+                    slot.corrupt.get_or_insert(format!("{place} is damaged"));
+                });
             }
         }
     }
 
     /// Reports the records of streams whose creation is unreadable. Streams that have ended leave such
     /// too: when nothing older tells of them any more.
-    fn finish(&mut self) {
+    fn finish(&mut self, index: &Index) {
         let orphans = std::mem::take(&mut self.orphans);
         for (id, (place, _)) in orphans.into_iter().filter(|(_, (_, ended))| !ended) {
             self.damage(format!("{place}: a record of stream {id} whose creation is unreadable"));
         }
+        index.sleep();
+        index.name_all(std::mem::take(&mut self.named));
     }
 
     fn record(
         &mut self,
-        streams: &Streams,
-        names: &Names,
+        index: &Index,
         number: u64,
         offset: u64,
         length: u32,
@@ -297,13 +311,13 @@ impl Recovery {
         if self.ended.contains(&frame.id) {
             return;
         }
-        let Some(slot) = streams.get(&frame.id).map(|slot| slot.clone()) else {
+        let reference = reference(frame, number, offset, length);
+        let Some(stream) = index.get(frame.id) else {
             match (&frame.record, &frame.name) {
                 (Record::Created { .. }, Some(name)) => {
-                    let Some(mut slot) = Slot::created(name, &frame.record) else { return };
-                    slot.journal.extend(reference(frame, number, offset, length));
-                    names.insert(name.clone(), frame.id);
-                    streams.insert(frame.id, Arc::new(Mutex::new(slot)));
+                    let Some(mut slot) = Slot::created(&frame.record) else { return };
+                    slot.journal.extend(reference);
+                    self.begin(index, frame.id, name.clone(), &slot);
                 }
                 (record, _) => {
                     let place = format!("journal segment {number:x}, byte {offset}");
@@ -317,35 +331,16 @@ impl Recovery {
             return;
         };
         // A life ends with its deletion, whatever became of it before.
-        if matches!(frame.record, Record::Deleted) {
-            self.end(streams, names, frame.id);
-            return;
-        }
-        let mut slot = slot.lock();
-        let Ok(state) = slot.state() else { return };
-        // A filed state may know of the record already.
-        if state.version > frame.follows {
-            let known = slot.filed.last().is_some_and(|(_, run)| run.end > frame.position);
-            if !known {
-                slot.journal.extend(reference(frame, number, offset, length));
-            }
-            return;
-        }
-        if state.version < frame.follows {
-            let reason = format!("records {} to {} are missing", state.version, frame.follows - 1);
-            self.damage(format!("stream `{}`: {reason}", slot.name));
-            slot.corrupt = Some(reason);
-            return;
-        }
-        if state.ends_with(&frame.record) {
-            drop(slot);
-            self.end(streams, names, frame.id);
-            return;
-        }
-        state.apply(&frame.record);
-        slot.journal.extend(reference(frame, number, offset, length));
-        if let Record::Truncated { before } = frame.record {
-            slot.truncate_before(before);
+        let deleted = matches!(frame.record, Record::Deleted);
+        match deleted {
+            true => self.end(index, frame.id),
+            false => match index.wake(&stream, |slot| slot.replay(frame, reference)) {
+                Replayed::Done => {}
+                Replayed::Ended => self.end(index, frame.id),
+                Replayed::Gap(reason) => {
+                    self.damage(format!("stream `{}`: {reason}", stream.name));
+                }
+            },
         }
     }
 
@@ -355,11 +350,45 @@ impl Recovery {
     }
 }
 
+/// What came of a record that was replayed.
+enum Replayed {
+    Done,
+    Ended,
+    /// Records before it are missing.
+    Gap(String),
+}
+
 impl Slot {
-    fn created(name: &StreamName, record: &Record) -> Option<Self> {
+    fn created(record: &Record) -> Option<Self> {
         let mut state = None;
-        streamkeeper_protocol::stream::StreamState::fold(&mut state, record);
-        Some(Self::new(name.clone(), state?))
+        StreamState::fold(&mut state, record);
+        Some(Self::new(state?))
+    }
+
+    fn replay(&mut self, frame: &RecordFrame, reference: Option<JournalRef>) -> Replayed {
+        let Ok(state) = self.state() else { return Replayed::Done };
+        // A filed state may know of the record already.
+        if state.version > frame.follows {
+            let known = self.filed.last().is_some_and(|(_, run)| run.end > frame.position);
+            if !known {
+                self.journal.extend(reference);
+            }
+            return Replayed::Done;
+        }
+        if state.version < frame.follows {
+            let reason = format!("records {} to {} are missing", state.version, frame.follows - 1);
+            self.corrupt = Some(reason.clone());
+            return Replayed::Gap(reason);
+        }
+        if state.ends_with(&frame.record) {
+            return Replayed::Ended;
+        }
+        state.apply(&frame.record);
+        self.journal.extend(reference);
+        if let Record::Truncated { before } = frame.record {
+            self.truncate_before(before);
+        }
+        Replayed::Done
     }
 }
 

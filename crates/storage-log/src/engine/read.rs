@@ -23,9 +23,9 @@ enum Place {
 impl Engine {
     /// Reads a page, see [`streamkeeper_storage::Storage::read`]. Blocks on the disk.
     pub(crate) fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
-        let slot = self.slot(range.id).ok_or(StorageError::NotFound)?;
+        let stream = self.index.get(range.id).ok_or(StorageError::NotFound)?;
         let mut range = range;
-        let (places, tail) = self.places(&mut slot.lock(), &mut range)?;
+        let (places, tail) = stream.look(|slot| self.places(slot, &mut range))?;
         let mut page = Page { range, chunks: Vec::new(), room: range.max_bytes, full: false };
         let mut places = places.into_iter().peekable();
         while let Some(place) = places.next() {

@@ -1,0 +1,246 @@
+//! Which streams there are: found by their ids, and by their names in order.
+//!
+//! Both tables hold pointers only, and nearly all streams are asleep, so that millions of them fit.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use parking_lot::{Mutex, RwLock};
+use streamkeeper_protocol::StreamName;
+use streamkeeper_protocol::stream::StreamId;
+
+use super::slot::Slot;
+use super::stream::Stream;
+
+/// So many parts, so that growing one is quick and readers seldom meet a writer.
+const SHARDS: usize = 64;
+/// How many names are listed before writers get their turn.
+const LIST_STEP: usize = 1024;
+
+/// All streams of a log.
+pub(crate) struct Index {
+    ids: [RwLock<HashTable<Arc<Stream>>>; SHARDS],
+    names: RwLock<BTreeSet<ByName>>,
+    /// Those that are awake, or were; the longest first.
+    awake: Mutex<VecDeque<Arc<Stream>>>,
+    /// How many may be awake.
+    max_awake: usize,
+}
+
+impl Index {
+    pub(crate) fn new(max_awake: usize) -> Self {
+        Self {
+            ids: [const { RwLock::new(HashTable::new()) }; SHARDS],
+            names: RwLock::default(),
+            awake: Mutex::default(),
+            max_awake,
+        }
+    }
+
+    pub(crate) fn get(&self, id: StreamId) -> Option<Arc<Stream>> {
+        let hash = hash(id);
+        self.shard(hash).read().find(hash, |stream| stream.id == id).cloned()
+    }
+
+    pub(crate) fn find(&self, name: &StreamName) -> Option<Arc<Stream>> {
+        self.names.read().get(name.as_str()).map(|named| named.0.clone())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ids.iter().map(|shard| shard.read().len()).sum()
+    }
+
+    pub(crate) fn insert(&self, stream: Arc<Stream>) {
+        self.insert_unnamed(stream.clone());
+        self.names.write().replace(ByName(stream));
+    }
+
+    /// Inserts a stream that cannot be found by its name until [`name_all`](Self::name_all).
+    pub(crate) fn insert_unnamed(&self, stream: Arc<Stream>) {
+        let hash = hash(stream.id);
+        let mut shard = self.shard(hash).write();
+        shard.insert_unique(hash, stream, |stream| self::hash(stream.id));
+    }
+
+    /// Names streams. Of several with the same name the last one counts that is still there.
+    pub(crate) fn name_all(&self, mut streams: Vec<Arc<Stream>>) {
+        streams.retain(|stream| self.get(stream.id).is_some_and(|at| Arc::ptr_eq(&at, stream)));
+        let middle = streams.len() / 2;
+        let (first, second) = streams.split_at_mut(middle);
+        // Each half is sorted by a processor of its own; what remains to be done is to merge them.
+        std::thread::scope(|scope| {
+            scope.spawn(|| first.sort_by(|a, b| a.name.cmp(&b.name)));
+            second.sort_by(|a, b| a.name.cmp(&b.name));
+        });
+        *self.names.write() = streams.into_iter().map(ByName).collect();
+    }
+
+    pub(crate) fn remove(&self, stream: &Arc<Stream>) {
+        let hash = hash(stream.id);
+        if let Ok(found) = self.shard(hash).write().find_entry(hash, |at| at.id == stream.id) {
+            found.remove();
+        }
+        let mut names = self.names.write();
+        if names.get(stream.name.as_str()).is_some_and(|named| Arc::ptr_eq(&named.0, stream)) {
+            names.remove(stream.name.as_str());
+        }
+    }
+
+    /// The names that begin with `prefix` and come after `after`, sorted.
+    pub(crate) fn list(
+        &self,
+        prefix: &str,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Vec<StreamName> {
+        let mut listed: Vec<StreamName> = Vec::new();
+        let mut from = match after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.to_string()),
+            _ => Bound::Included(prefix.to_owned()),
+        };
+        loop {
+            let step = LIST_STEP.min(limit - listed.len());
+            let names = self.names.read();
+            let range =
+                names.range::<str, _>((from.as_ref().map(String::as_str), Bound::Unbounded));
+            let range = range.map(|named| &named.0.name);
+            let before = listed.len();
+            let found = range.take_while(|name| name.as_str().starts_with(prefix)).take(step);
+            listed.extend(found.cloned());
+            if listed.len() - before < LIST_STEP {
+                return listed;
+            }
+            from = Bound::Excluded(listed[listed.len() - 1].to_string());
+        }
+    }
+
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&Stream)) {
+        self.ids.iter().for_each(|shard| shard.read().iter().for_each(|stream| each(stream)));
+    }
+
+    /// Uses a stream, which is then awake; if that makes too many, the one that was woken first goes to
+    /// sleep.
+    pub(crate) fn wake<T>(&self, stream: &Arc<Stream>, using: impl FnOnce(&mut Slot) -> T) -> T {
+        let (used, woken) = stream.wake(using);
+        if woken {
+            let tired = {
+                let mut awake = self.awake.lock();
+                awake.push_back(stream.clone());
+                (awake.len() > self.max_awake).then(|| awake.pop_front()).flatten()
+            };
+            tired.inspect(|stream| stream.sleep());
+        }
+        used
+    }
+
+    /// Sends all streams to sleep.
+    pub(crate) fn sleep(&self) {
+        std::mem::take(&mut *self.awake.lock()).iter().for_each(|stream| stream.sleep());
+    }
+
+    fn shard(&self, hash: u64) -> &RwLock<HashTable<Arc<Stream>>> {
+        // The table takes its lowest and its highest bits.
+        &self.ids[(hash >> 40) as usize % SHARDS]
+    }
+}
+
+/// Ids are drawn here and mostly random, so a little mixing does.
+fn hash(id: StreamId) -> u64 {
+    let (high, low) = id.as_uuid().as_u64_pair();
+    let mixed = (high ^ low.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 29
+}
+
+/// A stream that is ordered by its name.
+#[derive(Debug)]
+struct ByName(Arc<Stream>);
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.name.as_str()
+    }
+}
+
+impl Ord for ByName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.name.cmp(&other.0.name)
+    }
+}
+
+impl PartialOrd for ByName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for ByName {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn stream(id: u128, name: &str) -> Arc<Stream> {
+        let name = StreamName::new(name).unwrap();
+        Stream::new(StreamId::new(Uuid::from_u128(id)), name, &Slot::cold(b"state"))
+    }
+
+    #[test]
+    fn a_name_belongs_to_the_last_life_that_is_there() {
+        let index = Index::new(9);
+        let lives = [stream(1, "a"), stream(2, "a"), stream(3, "a"), stream(4, "b")];
+        lives.iter().for_each(|life| index.insert_unnamed(life.clone()));
+        index.remove(&lives[2]);
+        index.name_all(lives.to_vec());
+        let name = &lives[0].name;
+        assert_eq!(index.find(name).map(|found| found.id), Some(lives[1].id));
+        index.remove(&lives[0]);
+        assert!(index.find(name).is_some() && index.get(lives[0].id).is_none());
+        index.remove(&lives[1]);
+        assert!(index.find(name).is_none());
+        assert_eq!((index.len(), index.list("", None, 9)), (1, vec![lives[3].name.clone()]));
+    }
+
+    #[test]
+    fn long_lists_are_whole() {
+        let index = Index::new(9);
+        let count = 3 * LIST_STEP + 5;
+        (0..count).for_each(|n| index.insert(stream(n as u128, &format!("x/{n:06}"))));
+        index.insert(stream(1 << 90, "y"));
+        index.insert(stream(2 << 90, "w"));
+        let all = index.list("x", None, usize::MAX);
+        assert!(all.is_sorted() && all.len() == count);
+        for limit in [0, 1, LIST_STEP, LIST_STEP + 1, count, count + 1] {
+            assert_eq!(index.list("x/", Some(&all[2]), limit), all[3..][..limit.min(count - 3)]);
+        }
+        assert_eq!(index.list("x", Some(&StreamName::new("a").unwrap()), 1), all[..1]);
+        assert!(index.list("x", Some(&StreamName::new("y").unwrap()), 1).is_empty());
+    }
+
+    #[test]
+    fn few_streams_are_awake() {
+        let index = Index::new(2);
+        for n in 0..9u8 {
+            let stream = stream(n.into(), "n");
+            index.insert_unnamed(stream.clone());
+            index.wake(&stream, |slot| slot.corrupt = Some(n.to_string()));
+            index.wake(&stream, |_| ());
+        }
+        assert_eq!(index.awake.lock().len(), 2);
+        index.sleep();
+        for n in 0..9u8 {
+            let stream = index.get(StreamId::new(Uuid::from_u128(n.into()))).unwrap();
+            assert_eq!(stream.look(|slot| slot.corrupt.clone()), Some(n.to_string()));
+        }
+    }
+}
