@@ -115,14 +115,15 @@ async fn create(dir: &Path, streams: u64) -> Outcome<()> {
 
 async fn open(dir: &Path, streams: u64) -> Outcome<()> {
     let before = status("VmRSS:")?;
-    let begun = now();
+    let (begun, cpu) = (now(), cpu_ticks()?);
     let (log, report) = open_log(dir)?;
     let seconds = begun.elapsed().as_secs_f64();
+    let cpu = (cpu_ticks()? - cpu) as f64 / 100.0;
     assert_eq!(report.streams as u64, streams);
     let resident = (status("VmRSS:")? - before) as f64 * 1024.0 / streams as f64;
     let peak = status("VmHWM:")? / 1024;
     say(&format!(
-        "{streams} streams: opened in {seconds:.3} s, {resident:.0} B resident a stream, "
+        "{streams} streams: opened in {seconds:.3} s ({cpu:.2} s CPU), {resident:.0} B resident a stream, "
     ))?;
     say(&format!("peak {peak} MiB, {} descriptors\n", descriptors()?))?;
     let mut versions = vec![1; streams as usize];

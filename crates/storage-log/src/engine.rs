@@ -3,6 +3,7 @@
 
 mod commit;
 mod file;
+mod footers;
 mod index;
 mod merge;
 mod open;

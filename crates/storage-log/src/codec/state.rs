@@ -102,6 +102,16 @@ pub(crate) fn decode_state(bytes: &[u8]) -> Result<StreamState, Malformed> {
     Ok(state)
 }
 
+/// The earliest position of an encoded state.
+pub(crate) fn earliest(bytes: &[u8]) -> Result<u64, Malformed> {
+    let mut r = Reader(bytes);
+    if r.u8()? != FORMAT {
+        return Err(Malformed("not a state of this format"));
+    }
+    (r.id()?, r.varint()?, read_config(&mut r)?, r.option(read_origin)?, r.time()?, r.time()?);
+    r.varint()
+}
+
 fn read_producers(r: &mut Reader<'_>) -> Result<HashMap<ProducerId, ProducerState>, Malformed> {
     let count = r.count()?;
     let producer = |r: &mut Reader<'_>| {

@@ -78,16 +78,18 @@ impl Engine {
                 }
                 continue;
             };
-            let (state, runs) = stream.look(|slot| {
+            let (state, runs, earliest) = stream.look(|slot| {
+                let earliest = slot.state().map_or(0, |state| state.earliest);
                 let runs: Vec<(Cover, Run)> =
                     slot.filed.iter().filter(|(at, _)| covers.contains(at)).copied().collect();
-                (slot.filed_state(), runs)
+                (slot.filed_state(), runs, earliest)
             });
             for (cover, run) in runs {
                 let Some(reader) = readers.iter().find(|reader| reader.cover == cover) else {
                     continue;
                 };
-                let mut from = run.first;
+                // What retention has dropped is left out, but for the rest of a block.
+                let mut from = run.first.max(earliest);
                 while from < run.end {
                     let chunks = reader.read(&run, from, COPY_BYTES)?;
                     let Some(end) = chunks.last().map(|chunk| chunk.end()) else { break };

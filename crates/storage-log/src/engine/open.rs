@@ -7,21 +7,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
-use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
 use super::commit::reference;
+use super::footers::{self, Told};
 use super::index::Index;
 use super::slot::{JournalRef, Slot};
 use super::stream::Stream;
 use super::{Engine, Filed, LogOptions};
 use crate::OpenError;
 use crate::env::Env;
-use crate::filed::{Cover, FiledReader, FooterEntry};
+use crate::filed::{Cover, FiledReader, Run};
 use crate::frame::RecordFrame;
 use crate::journal::{self, Journal, Opened, Scan};
 
@@ -65,12 +65,7 @@ impl Engine {
         env.sync_dir(&journal_dir)?;
         let mut filed = open_filed(&*env, &filed_dir)?;
         let index = Index::new(options.max_awake_streams);
-        for filed in filed.values_mut() {
-            let footer = filed.reader.footer().map_err(OpenError::Storage)?;
-            let live = footer.iter().filter_map(|entry| entry.live.as_ref());
-            filed.runs = live.flat_map(|(_, _, runs)| runs).map(|run| u64::from(run.size)).sum();
-            recovery.footer(&index, filed.reader.cover, footer);
-        }
+        footers::read(&mut filed, |told| recovery.footer(&index, told))?;
         let filed_to = filed.keys().map(|cover| cover.last).max();
         let mut numbers = journal::list(&*env, &journal_dir)?;
         let last_number = numbers.last().copied().max(filed_to);
@@ -127,7 +122,7 @@ impl Engine {
             poisoned: RwLock::new(None),
             _lock: lock,
         };
-        engine.count_all_dead();
+        engine.count_dead(&recovery.dead);
         Ok((engine, report))
     }
 
@@ -135,23 +130,6 @@ impl Engine {
     pub(crate) fn sealed(&self) -> Vec<u64> {
         let written = self.journal.lock().segment.number;
         self.segments.read().keys().copied().filter(|number| *number < written).collect()
-    }
-
-    /// Counts what nobody needs in filed segments.
-    fn count_all_dead(&self) {
-        let filed = self.filed.read();
-        for filed in filed.values() {
-            filed.dead.store(filed.runs, Ordering::Relaxed);
-        }
-        self.index.for_each(|stream| {
-            stream.look(|slot| {
-                for (cover, run) in &slot.filed {
-                    if let Some(filed) = filed.get(cover) {
-                        filed.dead.fetch_sub(u64::from(run.size), Ordering::Relaxed);
-                    }
-                }
-            });
-        });
     }
 }
 
@@ -227,6 +205,8 @@ struct Recovery {
     ended: HashSet<StreamId>,
     /// Streams in the order in which they took their names.
     named: Vec<Arc<Stream>>,
+    /// Runs of filed segments that nobody needs.
+    dead: Vec<(Cover, Run)>,
     /// Records of streams that nothing else tells of, and whether they may have ended with them.
     orphans: HashMap<StreamId, (String, bool)>,
     replayed: usize,
@@ -235,33 +215,31 @@ struct Recovery {
 }
 
 impl Recovery {
-    fn footer(&mut self, index: &Index, cover: Cover, footer: Vec<FooterEntry>) {
-        for FooterEntry { id, live } in footer {
-            let Some((name, state, runs)) = live else {
-                self.end(index, id);
-                continue;
+    fn footer(&mut self, index: &Index, told: Vec<Told>) {
+        for told in told {
+            let stream = match told {
+                Told::Ended(id) => {
+                    self.end(index, id);
+                    continue;
+                }
+                Told::Lives(stream) => stream,
             };
             // A segment that was merged later may know of an end that a newer one does not.
-            if self.ended.contains(&id) {
+            if self.ended.contains(&stream.id) {
+                stream.look(|slot| self.dead.append(&mut slot.filed));
                 continue;
             }
-            let runs = runs.into_iter().map(|run| (cover, run));
-            match index.get(id) {
-                Some(stream) => stream.edit(|slot| {
-                    slot.replace_state(&state);
-                    slot.filed.extend(runs);
-                }),
-                None => {
-                    let mut slot = Slot::cold(&state);
-                    slot.filed.extend(runs);
-                    self.begin(index, id, name, &slot);
+            match index.get(stream.id) {
+                Some(known) => {
+                    let newer = stream.look(|slot| slot.clone());
+                    self.dead.extend(known.edit(|slot| slot.learn(newer)));
                 }
+                None => self.begin(index, stream),
             }
         }
     }
 
-    fn begin(&mut self, index: &Index, id: StreamId, name: StreamName, slot: &Slot) {
-        let stream = Stream::new(id, name, slot);
+    fn begin(&mut self, index: &Index, stream: Arc<Stream>) {
         self.named.push(stream.clone());
         index.insert_unnamed(stream);
     }
@@ -270,6 +248,7 @@ impl Recovery {
         self.ended.insert(id);
         if let Some(stream) = index.get(id) {
             index.remove(&stream);
+            stream.look(|slot| self.dead.append(&mut slot.filed));
         }
     }
 
@@ -317,7 +296,7 @@ impl Recovery {
                 (Record::Created { .. }, Some(name)) => {
                     let Some(mut slot) = Slot::created(&frame.record) else { return };
                     slot.journal.extend(reference);
-                    self.begin(index, frame.id, name.clone(), &slot);
+                    self.begin(index, Stream::new(frame.id, name.clone(), &slot));
                 }
                 (record, _) => {
                     let place = format!("journal segment {number:x}, byte {offset}");
@@ -335,7 +314,7 @@ impl Recovery {
         match deleted {
             true => self.end(index, frame.id),
             false => match index.wake(&stream, |slot| slot.replay(frame, reference)) {
-                Replayed::Done => {}
+                Replayed::Done(dead) => self.dead.extend(dead),
                 Replayed::Ended => self.end(index, frame.id),
                 Replayed::Gap(reason) => {
                     self.damage(format!("stream `{}`: {reason}", stream.name));
@@ -352,7 +331,8 @@ impl Recovery {
 
 /// What came of a record that was replayed.
 enum Replayed {
-    Done,
+    /// With the runs that it has dropped.
+    Done(Vec<(Cover, Run)>),
     Ended,
     /// Records before it are missing.
     Gap(String),
@@ -366,14 +346,14 @@ impl Slot {
     }
 
     fn replay(&mut self, frame: &RecordFrame, reference: Option<JournalRef>) -> Replayed {
-        let Ok(state) = self.state() else { return Replayed::Done };
+        let Ok(state) = self.state() else { return Replayed::Done(Vec::new()) };
         // A filed state may know of the record already.
         if state.version > frame.follows {
             let known = self.filed.last().is_some_and(|(_, run)| run.end > frame.position);
             if !known {
                 self.journal.extend(reference);
             }
-            return Replayed::Done;
+            return Replayed::Done(Vec::new());
         }
         if state.version < frame.follows {
             let reason = format!("records {} to {} are missing", state.version, frame.follows - 1);
@@ -385,10 +365,10 @@ impl Slot {
         }
         state.apply(&frame.record);
         self.journal.extend(reference);
-        if let Record::Truncated { before } = frame.record {
-            self.truncate_before(before);
+        match frame.record {
+            Record::Truncated { before } => Replayed::Done(self.truncate_before(before)),
+            _ => Replayed::Done(Vec::new()),
         }
-        Replayed::Done
     }
 }
 

@@ -48,9 +48,16 @@ impl Slot {
         Self { state, filed: Vec::new(), journal: Vec::new(), corrupt: None }
     }
 
-    /// Takes a state that is newer than its own.
-    pub(crate) fn replace_state(&mut self, state: &[u8]) {
-        self.state = State::Cold(state.into());
+    /// Takes what a later segment tells: the state, and more runs. Returns the runs that the state says
+    /// are dropped.
+    pub(crate) fn learn(&mut self, newer: Self) -> Vec<(Cover, Run)> {
+        let earliest = match &newer.state {
+            State::Cold(state) => codec::earliest(state).unwrap_or(0),
+            State::Hot(state) => state.earliest,
+        };
+        self.state = newer.state;
+        self.filed.extend(newer.filed);
+        self.truncate_before(earliest)
     }
 
     /// The durable state.
