@@ -32,6 +32,7 @@ const CALLERS: u64 = 512;
 /// How many streams the small log has, and over how many the interleaved one spreads its bytes.
 const FEW: u64 = 64;
 const APPENDS: u64 = 200_000;
+const SMALL_READS: u32 = 20_000;
 const MESSAGE_BYTES: usize = 100;
 const REPLAY_MESSAGE_BYTES: usize = 1024;
 const REPLAY_APPEND_BYTES: usize = 4096;
@@ -151,6 +152,14 @@ async fn open(dir: &Path, streams: u64) -> Outcome<()> {
         cpu * 1e6 / done,
         worst * 1e3
     ))?;
+    let begun = now();
+    for _ in 0..SMALL_READS {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let id = id((random >> 33) % streams);
+        log.read(Range { id, from: 0, until: u64::MAX, max_bytes: 4096 }).await?;
+    }
+    let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(SMALL_READS);
+    say(&format!("small reads {each:.1} us each, "))?;
     log.settle();
     let resident = (status("VmRSS:")? - before) as f64 * 1024.0 / streams as f64;
     say(&format!("then {resident:.0} B a stream, {} descriptors\n", descriptors()?))

@@ -7,6 +7,7 @@ mod footers;
 mod index;
 mod merge;
 mod open;
+mod pace;
 mod read;
 mod slot;
 mod stream;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use streamkeeper_protocol::StreamName;
@@ -27,6 +28,7 @@ use streamkeeper_storage::StorageError;
 
 pub(crate) use self::commit::Submission;
 use self::index::Index;
+pub(crate) use self::pace::Pace;
 use self::stream::Stream;
 use crate::env::{Env, LockGuard};
 use crate::filed::{Cover, FiledReader, Run};
@@ -44,6 +46,8 @@ pub struct LogOptions {
     /// How many streams are kept ready for their next commit; the others are asleep, in little memory.
     /// Default: 65,536.
     pub max_awake_streams: usize,
+    /// How fast filing and merging may write, in bytes a second. Default: 256 MiB.
+    pub filing_bytes_per_second: u64,
 }
 
 impl Default for LogOptions {
@@ -53,6 +57,7 @@ impl Default for LogOptions {
             merge_width: 4,
             max_filed_bytes: 1 << 30,
             max_awake_streams: 1 << 16,
+            filing_bytes_per_second: 256 << 20,
         }
     }
 }
@@ -70,9 +75,27 @@ pub(crate) struct Engine {
     damaged: Option<u64>,
     filed: RwLock<BTreeMap<Cover, Filed>>,
     /// Only the thread that commits takes it for long.
-    journal: Mutex<Journal>,
+    journal: Mutex<Writing>,
     poisoned: RwLock<Option<String>>,
+    pace: Pace,
     _lock: Box<dyn LockGuard>,
+}
+
+/// The segment of the journal that is written.
+enum Writing {
+    To(Journal),
+    /// There was no space to begin the segment of this number; those before it are sealed.
+    Nothing(u64),
+}
+
+impl Writing {
+    /// Segments before this one are sealed.
+    fn number(&self) -> u64 {
+        match self {
+            Self::To(journal) => journal.segment.number,
+            Self::Nothing(number) => *number,
+        }
+    }
 }
 
 /// A filed segment, and how much of it nobody needs any more.
@@ -84,6 +107,15 @@ struct Filed {
     runs: u64,
     /// How many of those belong to streams that have ended, or were dropped by retention.
     dead: AtomicU64,
+    /// Something of it was found unreadable: it stays as it is, for a repair.
+    rotten: AtomicBool,
+}
+
+impl Filed {
+    fn new(reader: FiledReader, size: u64, runs: u64) -> Self {
+        let (dead, rotten) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { reader, size, runs, dead, rotten }
+    }
 }
 
 /// A segment that was filed, and what it holds of each stream that lives.
@@ -113,6 +145,16 @@ impl Engine {
             None => Ok(()),
             Some(reason) => Err(StorageError::Unavailable(reason.clone())),
         }
+    }
+
+    /// Lets filing and merging fail from now on, so that nobody waits for them.
+    pub(crate) fn close(&self) {
+        self.pace.stop();
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.pace.is_stopped()
     }
 
     fn poison(&self, what: &str, error: &io::Error) -> StorageError {

@@ -6,9 +6,9 @@ use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
 use streamkeeper_storage::{Completer, StorageError};
 
-use super::Engine;
 use super::slot::{JournalRef, Slot};
 use super::stream::Stream;
+use super::{Engine, Writing};
 use crate::frame::{self, RecordFrame};
 use crate::journal::{Journal, WriteError};
 
@@ -72,15 +72,21 @@ impl Engine {
         if staged.is_empty() {
             return None;
         }
-        let mut journal = self.journal.lock();
-        let segment = journal.segment.number;
-        match journal.write(staged.iter().map(|staged| &*staged.encoded)) {
+        let mut writing = self.journal.lock();
+        let (segment, written) = match self.writing_to(&mut writing) {
+            Ok(journal) => {
+                let frames = staged.iter().map(|staged| &*staged.encoded);
+                (journal.segment.number, journal.write(frames))
+            }
+            Err(error) => (0, Err(error)),
+        };
+        match written {
             Ok(offsets) => {
                 for (staged, offset) in staged.into_iter().zip(offsets) {
                     self.apply(&staged, segment, offset);
                     staged.completer.complete(Ok(()));
                 }
-                self.seal_if_full(&mut journal)
+                self.seal_if_full(&mut writing)
             }
             Err(error) => {
                 let error = match error {
@@ -95,40 +101,50 @@ impl Engine {
         }
     }
 
-    /// Seals the segment that is written, however small it is; returns its number.
-    #[cfg(test)]
-    pub(crate) fn seal(&self) -> Option<u64> {
-        self.begin_segment(&mut self.journal.lock())
-    }
-
-    fn seal_if_full(&self, journal: &mut Journal) -> Option<u64> {
-        match journal.end() >= self.options.segment_bytes {
-            true => self.begin_segment(journal),
-            false => None,
+    /// The segment to write to, which is begun if there was no space for it before.
+    fn writing_to<'a>(&self, writing: &'a mut Writing) -> Result<&'a mut Journal, WriteError> {
+        if let Writing::Nothing(number) = *writing {
+            let begun = Journal::begin(&*self.env, &self.journal_dir, number);
+            let Some(next) = begun.map_err(WriteError::Poisoned)? else {
+                return Err(WriteError::Full);
+            };
+            self.segments.write().insert(number, next.segment.clone());
+            *writing = Writing::To(next);
+        }
+        match writing {
+            Writing::To(journal) => Ok(journal),
+            Writing::Nothing(_) => Err(WriteError::Full),
         }
     }
 
-    fn begin_segment(&self, journal: &mut Journal) -> Option<u64> {
+    /// Seals the segment that is written, however small it is; returns its number.
+    #[cfg(test)]
+    pub(crate) fn seal(&self) -> Option<u64> {
+        let mut writing = self.journal.lock();
+        self.writing_to(&mut writing).ok()?;
+        self.begin_segment(&mut writing)
+    }
+
+    fn seal_if_full(&self, writing: &mut Writing) -> Option<u64> {
+        match writing {
+            Writing::To(journal) if journal.end() >= self.options.segment_bytes => {
+                self.begin_segment(writing)
+            }
+            _ => None,
+        }
+    }
+
+    fn begin_segment(&self, writing: &mut Writing) -> Option<u64> {
+        let Writing::To(journal) = writing else { return None };
         let sealed = journal.segment.number;
-        match Journal::create(&*self.env, &self.journal_dir, sealed + 1) {
-            Ok(next) => {
+        match Journal::begin(&*self.env, &self.journal_dir, sealed + 1) {
+            Ok(Some(next)) => {
                 self.segments.write().insert(sealed + 1, next.segment.clone());
                 *journal = next;
                 Some(sealed)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                // The old segment takes more until there is space; what is left of the new one goes.
-                // Durably: were it to come back, the old one would pass for sealed.
-                let path = crate::journal::path(&self.journal_dir, sealed + 1);
-                let removed = match self.env.remove(&path) {
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                    removed => removed,
-                };
-                if let Err(error) = removed.and_then(|()| self.env.sync_dir(&self.journal_dir)) {
-                    self.poison("removing a segment that did not fit", &error);
-                }
-                None
-            }
+            // The old segment takes more until there is space.
+            Ok(None) => None,
             Err(error) => {
                 self.poison("beginning a segment", &error);
                 None
@@ -282,6 +298,7 @@ impl Engine {
         // The tables are never locked under a stream's lock.
         let (ended, dead) = self.index.wake(&stream, |slot| {
             if !slot.fold(&frame.record) {
+                slot.ended = true;
                 return (true, std::mem::take(&mut slot.filed));
             }
             slot.journal.extend(reference);

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
@@ -16,9 +15,10 @@ use streamkeeper_storage::StorageError;
 use super::commit::reference;
 use super::footers::{self, Told};
 use super::index::Index;
+use super::pace::Pace;
 use super::slot::{JournalRef, Slot};
 use super::stream::Stream;
-use super::{Engine, Filed, LogOptions};
+use super::{Engine, Filed, LogOptions, Writing};
 use crate::OpenError;
 use crate::env::Env;
 use crate::filed::{Cover, FiledReader, Run};
@@ -101,8 +101,17 @@ impl Engine {
             segments.insert(*number, segment);
         }
         recovery.finish(&index);
-        let journal = Journal::create(&*env, &journal_dir, last_number.map_or(0, |last| last + 1))?;
-        segments.insert(journal.segment.number, journal.segment.clone());
+        let number = last_number.map_or(0, |last| last + 1);
+        let writing = match Journal::begin(&*env, &journal_dir, number)? {
+            Some(journal) => {
+                segments.insert(number, journal.segment.clone());
+                Writing::To(journal)
+            }
+            None => {
+                tracing::warn!("there is no space to write; reads are served");
+                Writing::Nothing(number)
+            }
+        };
         let report = OpenReport {
             streams: index.len(),
             replayed: recovery.replayed,
@@ -118,8 +127,9 @@ impl Engine {
             segments: RwLock::new(segments),
             damaged,
             filed: RwLock::new(filed),
-            journal: Mutex::new(journal),
+            journal: Mutex::new(writing),
             poisoned: RwLock::new(None),
+            pace: Pace::new(options.filing_bytes_per_second),
             _lock: lock,
         };
         engine.count_dead(&recovery.dead);
@@ -128,7 +138,7 @@ impl Engine {
 
     /// The sealed journal segments, which wait to be filed, oldest first.
     pub(crate) fn sealed(&self) -> Vec<u64> {
-        let written = self.journal.lock().segment.number;
+        let written = self.journal.lock().number();
         self.segments.read().keys().copied().filter(|number| *number < written).collect()
     }
 }
@@ -172,7 +182,7 @@ fn open_filed(env: &dyn Env, dir: &Path) -> Result<BTreeMap<Cover, Filed>, OpenE
         let file = env.open(&cover.path(dir))?;
         let size = file.len()?;
         let reader = FiledReader { cover: *cover, file };
-        filed.insert(*cover, Filed { reader, size, runs: 0, dead: AtomicU64::new(0) });
+        filed.insert(*cover, Filed::new(reader, size, 0));
     }
     Ok(filed)
 }

@@ -26,6 +26,8 @@ pub(crate) struct Slot {
     pub(crate) journal: Vec<JournalRef>,
     /// Why the stream is not served: something of it was durable and is unreadable.
     pub(crate) corrupt: Option<String>,
+    /// The stream has ended while somebody was busy with it.
+    pub(crate) ended: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Slot {
     }
 
     fn with(state: State) -> Self {
-        Self { state, filed: Vec::new(), journal: Vec::new(), corrupt: None }
+        Self { state, filed: Vec::new(), journal: Vec::new(), corrupt: None, ended: false }
     }
 
     /// Takes what a later segment tells: the state, and more runs. Returns the runs that the state says
@@ -99,6 +101,7 @@ impl Slot {
     /// All of it in few bytes, for a stream that nobody uses. Not stored anywhere.
     pub(crate) fn encode(&self, id: StreamId, buffer: &mut Vec<u8>) {
         let mut w = Writer(buffer);
+        w.bool(self.ended);
         w.option(self.corrupt.as_ref(), |w, reason| w.bytes(reason.as_bytes()));
         w.varint(self.filed.len() as u64);
         for (cover, run) in &self.filed {
@@ -143,6 +146,7 @@ impl Slot {
     /// What [`encode`](Self::encode) wrote.
     pub(crate) fn decode(id: StreamId, bytes: &[u8]) -> Result<Self, Malformed> {
         let mut r = Reader(bytes);
+        let ended = r.bool()?;
         let corrupt = r.option(|r| r.text().map(str::to_owned))?;
         let filed = {
             let count = r.count()?;
@@ -156,7 +160,7 @@ impl Slot {
             true => codec::with_id(r.0, id).into(),
             false => r.0.into(),
         };
-        Ok(Self { state: State::Cold(state), filed, journal, corrupt })
+        Ok(Self { state: State::Cold(state), filed, journal, corrupt, ended })
     }
 }
 
@@ -192,6 +196,7 @@ mod tests {
             slot.journal = vec![record];
             for corrupt in [None, Some("bit rot".to_owned())] {
                 slot.corrupt = corrupt;
+                slot.ended = !slot.ended;
                 let mut bytes = Vec::new();
                 slot.encode(id, &mut bytes);
                 assert_eq!(Slot::decode(id, &bytes), Ok(slot.clone()));

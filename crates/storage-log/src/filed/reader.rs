@@ -14,6 +14,9 @@ use crate::codec::{Malformed, Reader, read_name};
 use crate::env::File;
 use crate::{frame, journal};
 
+/// Whoever reads this much at once is expected to go on.
+const READ_AHEAD_BYTES: u64 = 256 << 10;
+
 /// An open filed segment.
 #[derive(Clone)]
 pub(crate) struct FiledReader {
@@ -73,6 +76,9 @@ impl FiledReader {
         let wanted: Vec<_> = wanted.copied().collect();
         let size: u64 = wanted.iter().map(|block| u64::from(block.2)).sum();
         let span = self.bytes(begin, size)?;
+        if size >= READ_AHEAD_BYTES {
+            self.file.will_read(begin + size, size);
+        }
         let chunk = |(_, offset, size): (u64, u64, u32)| {
             let at = (offset - begin) as usize;
             let framed = span.slice(at..at + size as usize);
@@ -125,9 +131,8 @@ impl FiledReader {
 
     fn bytes(&self, offset: u64, size: u64) -> Result<Bytes, StorageError> {
         let size = usize::try_from(size).map_err(|_| self.damaged(offset))?;
-        let mut bytes = vec![0; size];
-        let read = journal::read_full(&*self.file, &mut bytes, offset).map_err(unavailable)?;
-        match read == size {
+        let bytes = self.file.read(offset, size).map_err(unavailable)?;
+        match bytes.len() == size {
             true => Ok(Bytes::from(bytes)),
             false => Err(self.damaged(offset)),
         }
