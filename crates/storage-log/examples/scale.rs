@@ -32,6 +32,8 @@ const CALLERS: u64 = 512;
 /// How many streams the small log has, and over how many the interleaved one spreads its bytes.
 const FEW: u64 = 64;
 const APPENDS: u64 = 200_000;
+/// Of each writer, where latency is measured.
+const LATENCY_APPENDS: u64 = 2000;
 const SMALL_READS: u32 = 20_000;
 const MESSAGE_BYTES: usize = 100;
 const REPLAY_MESSAGE_BYTES: usize = 1024;
@@ -48,6 +50,7 @@ fn main() -> Outcome<()> {
         ["read", dir, streams, mib, readers] => {
             run(read(Path::new(dir), streams.parse()?, mib.parse()?, readers.parse()?))
         }
+        ["latency", dir, filing] => run(latency(Path::new(dir), filing.parse()?)),
         rest => {
             let dir =
                 rest.first().map_or_else(|| std::env::temp_dir().join("scale"), PathBuf::from);
@@ -73,6 +76,9 @@ fn everything(dir: &Path, streams: u64, mib: u64) -> Outcome<()> {
         part(&["open", &text(dir), &streams.to_string()])?;
     }
     fs::remove_dir_all(&many)?;
+    for filing in ["false", "true"] {
+        part(&["latency", &text(&dir.join(format!("latency-{filing}"))), filing])?;
+    }
     for streams in [1, FEW] {
         let (dir, streams) = (dir.join(format!("replay-{streams}")), streams.to_string());
         part(&["write", &text(&dir), &streams, &mib.to_string()])?;
@@ -152,17 +158,48 @@ async fn open(dir: &Path, streams: u64) -> Outcome<()> {
         cpu * 1e6 / done,
         worst * 1e3
     ))?;
-    let begun = now();
+    let (begun, cpu) = (now(), cpu_ticks()?);
     for _ in 0..SMALL_READS {
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let id = id((random >> 33) % streams);
         log.read(Range { id, from: 0, until: u64::MAX, max_bytes: 4096 }).await?;
     }
     let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(SMALL_READS);
-    say(&format!("small reads {each:.1} us each, "))?;
+    let cpu = (cpu_ticks()? - cpu) as f64 * 1e4 / f64::from(SMALL_READS);
+    say(&format!("small reads {each:.1} us each ({cpu:.1} us CPU), "))?;
     log.settle();
     let resident = (status("VmRSS:")? - before) as f64 * 1024.0 / streams as f64;
     say(&format!("then {resident:.0} B a stream, {} descriptors\n", descriptors()?))
+}
+
+/// How long appends take that wait for each other, with and without filing beside them.
+async fn latency(dir: &Path, filing: bool) -> Outcome<()> {
+    let segment_bytes = if filing { 8 << 20 } else { u64::MAX };
+    let options = LogOptions { segment_bytes, ..LogOptions::default() };
+    let log = Arc::new(LogStorage::open(dir, options)?.0);
+    let writers = (0..FEW).map(|number| {
+        let log = log.clone();
+        tokio::spawn(async move {
+            let message = Bytes::from(vec![b'x'; REPLAY_MESSAGE_BYTES]);
+            log.commit(creation(number, message.clone())).await?;
+            let mut micros = Vec::new();
+            for follows in 1..=LATENCY_APPENDS {
+                let begun = now();
+                log.commit(append(number, follows, message.clone())).await?;
+                micros.push(begun.elapsed().as_micros());
+            }
+            Ok::<_, streamkeeper_storage::StorageError>(micros)
+        })
+    });
+    let mut micros = Vec::new();
+    for writer in join_all(writers).await {
+        micros.extend(writer??);
+    }
+    micros.sort_unstable();
+    let at = |share: f64| micros[(micros.len() as f64 * share) as usize] as f64 / 1000.0;
+    let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
+    let how = if filing { "with" } else { "without" };
+    say(&format!("{how} filing: an append takes {p50:.2} ms, p99 {p99:.2}, p99.9 {p999:.2}\n"))
 }
 
 /// Writes so many MiB, of each stream a little in turn.

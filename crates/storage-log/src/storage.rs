@@ -31,6 +31,9 @@ const MAX_BATCH: usize = 8192;
 /// After how many bytes of messages a batch is written.
 const MAX_BATCH_BYTES: u64 = 32 << 20;
 
+/// More names than this take too long to gather for a thread that others wait for.
+const SHORT_LIST: usize = 1000;
+
 /// Keeps streams on disk, in a directory of its own. What it acknowledges is synced.
 pub struct LogStorage {
     engine: Arc<Engine>,
@@ -179,7 +182,13 @@ impl Storage for LogStorage {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Result<Vec<StreamName>, StorageError> {
-        Ok(self.engine.list(prefix, after, limit))
+        if limit <= SHORT_LIST {
+            return Ok(self.engine.list(prefix, after, limit));
+        }
+        let (engine, prefix, after) = (self.engine.clone(), prefix.to_owned(), after.cloned());
+        let listed =
+            tokio::task::spawn_blocking(move || engine.list(&prefix, after.as_ref(), limit));
+        listed.await.map_err(|error| StorageError::Unavailable(error.to_string()))
     }
 
     fn health(&self) -> Result<(), StorageError> {

@@ -108,7 +108,12 @@ pub(crate) fn earliest(bytes: &[u8]) -> Result<u64, Malformed> {
     if r.u8()? != FORMAT {
         return Err(Malformed("not a state of this format"));
     }
-    (r.id()?, r.varint()?, read_config(&mut r)?, r.option(read_origin)?, r.time()?, r.time()?);
+    r.id()?;
+    r.varint()?;
+    read_config(&mut r)?;
+    r.option(read_origin)?;
+    r.time()?;
+    r.time()?;
     r.varint()
 }
 

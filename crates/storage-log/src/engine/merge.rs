@@ -56,8 +56,8 @@ impl Engine {
         let is_oldest = self.filed.read().keys().next() == Some(first);
         let mut ids = BTreeSet::new();
         for reader in &readers {
-            let footer = reader.footer().inspect_err(|error| self.found(reader.cover, error))?;
-            ids.extend(footer.into_iter().map(|entry| entry.id));
+            let told = reader.streams();
+            ids.extend(told.inspect_err(|error| self.found(reader.cover, error))?);
         }
         let installed = self.write_merged(merged, covers, &readers, &ids, is_oldest)?;
         self.install_merged(merged, covers, installed);

@@ -43,6 +43,12 @@ impl FiledReader {
         entries.map_err(|error| self.corrupt(&error.to_string()))
     }
 
+    /// The ids of the streams that the footer tells of.
+    pub(crate) fn streams(&self) -> Result<Vec<StreamId>, StorageError> {
+        let ids = entries(&self.footer_body()?, |id, _| id);
+        ids.map_err(|error| self.corrupt(&error.to_string()))
+    }
+
     /// Checks header and trailer and reads the bytes of the footer, for [`entries`].
     pub(crate) fn footer_body(&self) -> Result<Bytes, StorageError> {
         let length = self.file.len().map_err(unavailable)?;

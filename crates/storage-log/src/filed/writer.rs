@@ -162,13 +162,19 @@ impl<'a> FiledWriter<'a> {
     /// Makes the segment durable under its name.
     pub(crate) fn finish(mut self) -> io::Result<Arc<dyn File>> {
         let offset = self.offset();
-        let mut body = Vec::with_capacity(self.footer.len() + 10);
-        Writer(&mut body).varint(self.streams);
-        body.extend_from_slice(&self.footer);
-        if body.len() > frame::MAX_BODY_BYTES {
+        let mut count = Vec::new();
+        Writer(&mut count).varint(self.streams);
+        if count.len() + self.footer.len() > frame::MAX_BODY_BYTES {
             return Err(io::Error::other("too many streams for one filed segment"));
         }
-        self.buffer.extend_from_slice(&frame::seal_body(&body));
+        // With a million streams it is large, so it is not copied.
+        let footer = std::mem::take(&mut self.footer);
+        self.buffer.extend_from_slice(&frame::header_of(&count, &footer));
+        self.buffer.extend_from_slice(&count);
+        self.flush()?;
+        for piece in footer.chunks(WRITE_BYTES) {
+            self.write(piece)?;
+        }
         self.buffer.extend_from_slice(&trailer(self.cover, offset));
         self.flush()?;
         self.file.sync()?;
@@ -226,16 +232,22 @@ impl<'a> FiledWriter<'a> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        journal::write_all(&*self.file, &self.buffer, self.written)?;
-        let bytes = self.buffer.len() as u64;
-        self.written += bytes;
-        self.unsynced += bytes;
-        self.buffer.clear();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let written = self.write(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
+        written
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        journal::write_all(&*self.file, bytes, self.written)?;
+        self.written += bytes.len() as u64;
+        self.unsynced += bytes.len() as u64;
         if self.unsynced >= SYNC_BYTES {
             self.file.sync()?;
             self.unsynced = 0;
         }
-        self.pace.map_or(Ok(()), |pace| pace.wrote(self.env, bytes))
+        self.pace.map_or(Ok(()), |pace| pace.wrote(self.env, bytes.len() as u64))
     }
 }
 
