@@ -167,6 +167,14 @@ async fn open(dir: &Path, streams: u64) -> Outcome<()> {
     let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(SMALL_READS);
     let cpu = (cpu_ticks()? - cpu) as f64 * 1e4 / f64::from(SMALL_READS);
     say(&format!("small reads {each:.1} us each ({cpu:.1} us CPU), "))?;
+    // What a thread that may wait would cost on top.
+    let (begun, cpu) = (now(), cpu_ticks()?);
+    for _ in 0..SMALL_READS {
+        tokio::task::spawn_blocking(|| ()).await?;
+    }
+    let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(SMALL_READS);
+    let cpu = (cpu_ticks()? - cpu) as f64 * 1e4 / f64::from(SMALL_READS);
+    say(&format!("a blocking task {each:.1} us ({cpu:.1} us CPU), "))?;
     log.settle();
     let resident = (status("VmRSS:")? - before) as f64 * 1024.0 / streams as f64;
     say(&format!("then {resident:.0} B a stream, {} descriptors\n", descriptors()?))
