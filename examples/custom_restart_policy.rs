@@ -118,6 +118,14 @@ impl Storage for FaultyStorage {
         self.memory.list(prefix, after, limit).await
     }
 
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        self.memory.scheduled(after, limit).await
+    }
+
     fn health(&self) -> Result<(), StorageError> {
         self.memory.health()
     }

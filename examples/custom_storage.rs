@@ -66,9 +66,9 @@ impl Shelf {
             let position = state.tail - batch.size();
             life.chunks.push(Chunk { position, batch: batch.clone() });
         }
-        if let Record::Truncated { before } = entry.record {
-            life.chunks.retain(|chunk| chunk.end() > before);
-        }
+        // Retention, or a fork that let go, may have left messages that nobody needs.
+        let kept = state.kept();
+        life.chunks.retain(|chunk| chunk.end() > kept);
         Ok(())
     }
 }

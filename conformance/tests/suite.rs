@@ -20,6 +20,8 @@ const MEMORY: &[&str] = &["--storage", "memory"];
 /// Segments so small that most of what the suite writes is filed while it runs.
 const LOG: &[&str] = &["--storage", "log", "--journal-segment-size", "64KiB"];
 const SMALL_PAGE: &[&str] = &["--page-size", "4KiB"];
+/// Streams fall asleep between any two requests.
+const DROWSY: &[&str] = &["--dormant-after", "20ms", "--max-awake-streams", "1"];
 
 #[test]
 fn suite_memory_default_page() {
@@ -39,6 +41,11 @@ fn suite_log_default_page() {
 #[test]
 fn suite_log_4_kib_page() {
     official_suite("suite-log-4-kib-page", &[LOG, SMALL_PAGE].concat());
+}
+
+#[test]
+fn suite_log_4_kib_page_drowsy() {
+    official_suite("suite-log-4-kib-page-drowsy", &[LOG, SMALL_PAGE, DROWSY].concat());
 }
 
 #[test]

@@ -245,6 +245,14 @@ impl Storage for FaultyStorage {
         self.inner.list(prefix, after, limit).await
     }
 
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        self.inner.scheduled(after, limit).await
+    }
+
     fn health(&self) -> Result<(), StorageError> {
         Ok(())
     }

@@ -11,6 +11,7 @@ mod load;
 mod pinning;
 mod process;
 mod report;
+mod scale;
 mod scenario;
 mod stats;
 mod target;
@@ -25,6 +26,12 @@ use crate::cli::{Cli, Command};
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Compare(compare) => compare::run(&compare),
+        Command::Scale(scale) => scale::run(&scale),
+        Command::List => {
+            report::table::list();
+            Ok(())
+        }
+        Command::InstallPeers { dir } => target::peers::install(&dir),
         Command::ServeAxum { port } => target::axum::serve(port),
         Command::ServeRaw { port } => target::raw::serve(port),
     };

@@ -1,7 +1,11 @@
-//! A closed loop of workers, and what is measured of it.
+//! Load, and what is measured of it.
 //!
-//! Each worker sends its next request when it has the answer to the last: latencies are those of a
-//! server that is as busy as it can be, and a slow answer holds the next request back.
+//! In a closed loop each worker sends its next request when it has the answer to the last: latencies
+//! are those of a server that is as busy as it can be, and a slow answer holds the next request back.
+//! At a fixed rate ([`pace`]) latencies count from the time at which a request was due, sent or not.
+
+pub(crate) mod pace;
+mod sample;
 
 use std::io;
 use std::sync::Arc;
@@ -14,10 +18,16 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+pub(crate) use self::sample::{Figure, Sample};
 use crate::process;
 
 /// The longest latency that is told apart, in nanoseconds.
 const MAX_NANOS: u64 = 60_000_000_000;
+
+/// A histogram of latencies in nanoseconds, to three digits.
+pub(crate) fn histogram() -> io::Result<Histogram<u64>> {
+    Histogram::new_with_max(MAX_NANOS, 3).map_err(io::Error::other)
+}
 
 /// How long workers may take to finish their last request.
 const LAST_REQUEST: Duration = Duration::from_secs(20);
@@ -29,48 +39,6 @@ pub(crate) struct Window {
     pub(crate) warm_up: Duration,
     /// How long everything counts.
     pub(crate) measured: Duration,
-}
-
-/// What one measurement said.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Sample {
-    /// The scenario's figure, in its unit.
-    pub(crate) value: f64,
-    /// How many operations were counted.
-    pub(crate) operations: u64,
-    /// How many bytes were counted, where a scenario counts them.
-    pub(crate) bytes: u64,
-    /// How long the measurement lasted.
-    pub(crate) seconds: f64,
-    /// Half of the operations took at most so many microseconds.
-    pub(crate) p50_us: f64,
-    /// 99 % of them.
-    pub(crate) p99_us: f64,
-    /// All of them.
-    pub(crate) max_us: f64,
-    /// The processor time of the server.
-    pub(crate) server_cpu_seconds: f64,
-    /// The processor time of the load generator.
-    pub(crate) load_cpu_seconds: f64,
-    /// The server's resident memory in the end.
-    pub(crate) server_rss_mib: f64,
-}
-
-impl Sample {
-    /// The operations of a second.
-    pub(crate) fn rate(&self) -> f64 {
-        self.operations as f64 / self.seconds
-    }
-
-    /// The server's processor time in microseconds: for one operation; where bytes are counted, for
-    /// 10^6 of them, because an operation is then a page of whatever size the server likes.
-    pub(crate) fn cpu_micros(&self) -> f64 {
-        let amount = match self.bytes {
-            0 => self.operations as f64,
-            bytes => bytes as f64 / 1e6,
-        };
-        self.server_cpu_seconds * 1e6 / amount
-    }
 }
 
 /// Counts operations within a window. Clones count together.
@@ -85,23 +53,29 @@ pub(crate) struct Meter {
 impl Meter {
     /// A meter whose window begins with a warm-up now.
     pub(crate) fn start(window: Window) -> io::Result<Self> {
-        let latencies = Histogram::new_with_max(MAX_NANOS, 3).map_err(io::Error::other)?;
         let from = Instant::now() + window.warm_up;
         Ok(Self {
             from,
             until: from + window.measured,
-            latencies: Arc::new(Mutex::new(latencies)),
+            latencies: Arc::new(Mutex::new(histogram()?)),
             bytes: Arc::default(),
         })
     }
 
-    /// Counts an operation that has just ended, if all of it was within the window.
+    /// Counts an operation that has just ended, if it is time.
     pub(crate) fn count(&self, begun: Instant) -> Instant {
         let now = Instant::now();
-        if begun >= self.from && now <= self.until {
+        if now >= self.from && now <= self.until {
             self.latencies.lock().saturating_record((now - begun).as_nanos() as u64);
         }
         now
+    }
+
+    /// Counts an operation that has just ended and was due in the window, however long it took.
+    pub(crate) fn count_due(&self, due: Instant) {
+        if due >= self.from && due <= self.until {
+            self.latencies.lock().saturating_record(due.elapsed().as_nanos() as u64);
+        }
     }
 
     /// Counts bytes that have just arrived, if it is time.
@@ -110,6 +84,16 @@ impl Meter {
         if now >= self.from && now <= self.until {
             self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         }
+    }
+
+    /// The bytes that were counted so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// When the window is over.
+    pub(crate) fn until(&self) -> Instant {
+        self.until
     }
 
     /// Whether workers are to stop.
@@ -136,13 +120,18 @@ impl Meter {
             }
             io::Result::Ok(())
         };
-        timeout(LAST_REQUEST, finish).await??;
+        timeout(LAST_REQUEST, finish)
+            .await
+            .map_err(|_| io::Error::other("the server does not keep up with the load"))??;
         let latencies = self.latencies.lock();
+        if latencies.is_empty() {
+            return Err(io::Error::other("nothing was answered within the window"));
+        }
         let micros = |quantile: f64| latencies.value_at_quantile(quantile) as f64 / 1000.0;
         Ok(Sample {
             value: 0.0,
             operations: latencies.len(),
-            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes: self.bytes(),
             seconds,
             p50_us: micros(0.5),
             p99_us: micros(0.99),
@@ -150,6 +139,8 @@ impl Meter {
             server_cpu_seconds: after.0 - before.0,
             load_cpu_seconds: after.1 - before.1,
             server_rss_mib,
+            server_peak_mib: process::peak_mib(server),
+            figures: Vec::new(),
         })
     }
 }
@@ -163,28 +154,5 @@ async fn until(deadline: Instant, workers: &mut JoinSet<io::Result<()>>) -> io::
             () = &mut wait => return Ok(()),
             Some(worker) = workers.join_next() => worker.map_err(io::Error::other)??,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn processor_time_is_told_for_an_operation_or_for_a_megabyte() {
-        let sample = Sample {
-            value: 0.0,
-            operations: 1000,
-            bytes: 0,
-            seconds: 2.0,
-            p50_us: 0.0,
-            p99_us: 0.0,
-            max_us: 0.0,
-            server_cpu_seconds: 1.0,
-            load_cpu_seconds: 0.0,
-            server_rss_mib: 0.0,
-        };
-        assert_eq!((sample.rate(), sample.cpu_micros()), (500.0, 1000.0));
-        assert_eq!(Sample { bytes: 10_000_000, ..sample }.cpu_micros(), 100_000.0);
     }
 }

@@ -1,8 +1,17 @@
 //! What `/proc` tells: a process's processor time and memory, and the machine.
 
 use std::fs;
+use std::io;
 
 use serde::Serialize;
+
+/// How many files a run may need: ten thousand subscribers, with room.
+const OPEN_FILES: u64 = 65_536;
+
+/// Raises the limit on open files as far as the system allows. Children inherit it.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    rlimit::increase_nofile_limit(OPEN_FILES).map(drop)
+}
 
 /// The unit of processor time in `/proc/PID/stat`, in Hz: the same on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -15,8 +24,22 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
 
 /// The resident memory of a process, in MiB; 0 if unknown.
 pub(crate) fn resident_mib(pid: u32) -> f64 {
+    memory_mib(pid, "VmRSS")
+}
+
+/// The most memory that a process ever had resident, in MiB; 0 if unknown.
+pub(crate) fn peak_mib(pid: u32) -> f64 {
+    memory_mib(pid, "VmHWM")
+}
+
+fn memory_mib(pid: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    field(&status, "VmRSS").and_then(kib).unwrap_or(0.0) / 1024.0
+    field(&status, name).and_then(kib).unwrap_or(0.0) / 1024.0
+}
+
+/// How many files a process has open; 0 if unknown.
+pub(crate) fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
 /// The fields 14 and 15 of `/proc/PID/stat`. The second field, the name, may hold spaces and brackets.

@@ -1,17 +1,29 @@
 //! What servers are measured at: kinds of load.
 
 mod append;
+mod create;
 mod fan_out;
 mod get;
+mod history;
+mod list;
+mod memory;
+mod mixed;
 mod replay;
+mod retention;
 mod round_trip;
-mod setup;
+mod seek;
+pub(crate) mod setup;
+mod subscriptions;
+mod writers;
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use serde::Serialize;
 
+pub(crate) use self::append::Body;
+pub(crate) use self::list::ALL;
 use crate::load::{Sample, Window};
 use crate::target::Running;
 
@@ -22,6 +34,18 @@ pub(crate) struct Settings {
     pub(crate) window: Window,
     /// The size of the stream that is replayed.
     pub(crate) replay_bytes: u64,
+    /// The size of the stream with a long history.
+    pub(crate) history_bytes: u64,
+    /// How many streams `memory` makes.
+    pub(crate) memory_streams: usize,
+    /// How long `memory` waits for them to become dormant.
+    pub(crate) dormant_wait: Duration,
+    /// Appends a second of writers that keep a rate.
+    pub(crate) rate: u32,
+    /// How many subscriptions `subscriptions` makes.
+    pub(crate) subscriptions: usize,
+    /// How long one measurement may take with its preparation.
+    pub(crate) patience: Duration,
 }
 
 /// A kind of load with its numbers.
@@ -45,64 +69,31 @@ pub(crate) enum Unit {
     Deliveries,
     /// 10^6 bytes in a second.
     Megabytes,
-    /// The median latency: less is better.
-    Latency,
+    /// The median latency in microseconds: less is better.
+    Median,
+    /// The latency in microseconds that 99 % stay below: less is better.
+    P99,
+    /// Bytes, told by the scenario: less is better.
+    Bytes,
+    /// How much worse one case is than another, told by the scenario: less is better, 1 is best.
+    Factor,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Kind {
-    Append { connections: usize, streams: usize },
+    Append { connections: usize, streams: usize, body: Body },
+    Create { connections: usize },
     Get { connections: usize },
+    Seek,
     RoundTrip,
-    FanOut { subscribers: usize },
-    Replay,
+    FanOut { streams: usize, subscribers: usize, rate: Option<u32> },
+    Replay { json: bool, readers: usize },
+    Mixed,
+    Memory,
+    History,
+    Subscriptions,
+    Retention,
 }
-
-/// All scenarios. A new one is a file here, a kind, and a line in this list.
-pub(crate) const ALL: &[Scenario] = &[
-    Scenario {
-        name: "append-64x64",
-        about: "64 connections over 64 streams, 100-byte appends",
-        unit: Unit::Requests,
-        kind: Kind::Append { connections: 64, streams: 64 },
-    },
-    Scenario {
-        name: "append-64x1",
-        about: "64 connections over 1 stream, 100-byte appends",
-        unit: Unit::Requests,
-        kind: Kind::Append { connections: 64, streams: 1 },
-    },
-    Scenario {
-        name: "append-512x10k",
-        about: "512 connections over 10,000 streams, 100-byte appends",
-        unit: Unit::Requests,
-        kind: Kind::Append { connections: 512, streams: 10_000 },
-    },
-    Scenario {
-        name: "get-64",
-        about: "64 connections that read the last KiB of their stream",
-        unit: Unit::Requests,
-        kind: Kind::Get { connections: 64 },
-    },
-    Scenario {
-        name: "rtt",
-        about: "from sending an append to having it by a waiting long-poll, 1 stream",
-        unit: Unit::Latency,
-        kind: Kind::RoundTrip,
-    },
-    Scenario {
-        name: "sse-fanout-1000",
-        about: "1 stream, 1,000 SSE subscribers, the next append when all have the last",
-        unit: Unit::Deliveries,
-        kind: Kind::FanOut { subscribers: 1000 },
-    },
-    Scenario {
-        name: "replay-1g",
-        about: "1 reader that catches up with a large stream of bytes, again and again",
-        unit: Unit::Megabytes,
-        kind: Kind::Replay,
-    },
-];
 
 /// The names of all scenarios.
 pub(crate) fn names() -> Vec<&'static str> {
@@ -112,30 +103,48 @@ pub(crate) fn names() -> Vec<&'static str> {
 impl Scenario {
     /// Whether a server that gives everybody the same answer is of no use here.
     pub(crate) fn needs_the_protocol(&self) -> bool {
-        !matches!(self.kind, Kind::Append { .. } | Kind::Get { .. })
+        !matches!(self.kind, Kind::Append { .. } | Kind::Get { .. } | Kind::Create { .. })
     }
 
     /// Prepares a server, puts it under load, and measures.
+    ///
+    /// Fails with [`io::ErrorKind::Unsupported`] if the server does not know what is measured.
     pub(crate) async fn run(&self, server: &Running, settings: &Settings) -> io::Result<Sample> {
         let sample = match self.kind {
-            Kind::Append { connections, streams } => {
-                append::run(server, settings, connections, streams).await
+            Kind::Append { connections, streams, body } => {
+                append::run(server, settings, connections, streams, body).await
             }
+            Kind::Create { connections } => create::run(server, settings, connections).await,
             Kind::Get { connections } => get::run(server, settings, connections).await,
+            Kind::Seek => seek::run(server, settings).await,
             Kind::RoundTrip => round_trip::run(server, settings).await,
-            Kind::FanOut { subscribers } => fan_out::run(server, settings, subscribers).await,
-            Kind::Replay => replay::run(server, settings).await,
+            Kind::FanOut { streams, subscribers, rate } => {
+                fan_out::run(server, settings, streams, subscribers, rate).await
+            }
+            Kind::Replay { json, readers } => replay::run(server, settings, json, readers).await,
+            Kind::Mixed => mixed::run(server, settings).await,
+            Kind::Memory => memory::run(server, settings).await,
+            Kind::History => history::run(server, settings).await,
+            Kind::Subscriptions => subscriptions::run(server, settings).await,
+            Kind::Retention => retention::run(server, settings).await,
         }?;
         Ok(Sample { value: self.unit.figure(&sample), ..sample })
     }
 }
 
 impl Unit {
+    /// Whether less is better.
+    pub(crate) fn less_is_better(self) -> bool {
+        !matches!(self, Self::Requests | Self::Deliveries | Self::Megabytes)
+    }
+
     fn figure(self, sample: &Sample) -> f64 {
         match self {
             Self::Requests | Self::Deliveries => sample.rate(),
-            Self::Megabytes => sample.bytes as f64 / 1e6 / sample.seconds,
-            Self::Latency => sample.p50_us,
+            Self::Megabytes => sample.megabytes(),
+            Self::Median => sample.p50_us,
+            Self::P99 => sample.p99_us,
+            Self::Bytes | Self::Factor => sample.value,
         }
     }
 }
@@ -146,7 +155,10 @@ impl fmt::Display for Unit {
             Self::Requests => "req/s",
             Self::Deliveries => "deliveries/s",
             Self::Megabytes => "MB/s",
-            Self::Latency => "µs (less is better)",
+            Self::Median => "p50 µs",
+            Self::P99 => "p99 µs",
+            Self::Bytes => "bytes",
+            Self::Factor => "times",
         })
     }
 }

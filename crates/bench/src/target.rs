@@ -1,7 +1,7 @@
 //! What is measured: servers, each a child process that is started anew for each measurement.
 
 pub(crate) mod axum;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod raw;
 mod running;
 
@@ -9,12 +9,15 @@ use std::env;
 use std::io;
 use std::path::Path;
 
-use crate::cli::Compare;
+use crate::cli::Servers;
 
-pub(crate) use running::Running;
+pub(crate) use running::{Ending, Running, bytes_below};
 
-/// The target whose rate is the ceiling that others are compared with.
-pub(crate) const CEILING: &str = "axum";
+/// Our own server with the durable storage.
+pub(crate) const OURS_DURABLE: &str = "streamkeeper-log";
+
+/// The targets that others are compared with, where they take part: the ceiling and who is to be beaten.
+pub(crate) const REFERENCES: &[&str] = &["axum", "electric-memory", "electric-wal"];
 
 /// A server that can be started.
 #[derive(Debug, Clone)]
@@ -28,18 +31,33 @@ pub(crate) struct Target {
 }
 
 /// All targets that can be measured here, or those that were asked for. Builds our own.
-pub(crate) fn all(options: &Compare) -> io::Result<Vec<Target>> {
+///
+/// Peers that are given by their command always take part. A known peer that is not installed is left
+/// out with a word about it.
+pub(crate) fn all(options: &Servers) -> io::Result<Vec<Target>> {
     let asked_for = |name: &str| {
         options.targets.is_empty() || options.targets.iter().any(|target| target == name)
     };
     let mut targets = Vec::new();
-    if asked_for("streamkeeper") {
-        targets.push(streamkeeper()?);
+    for (name, storage) in
+        [("streamkeeper-memory", "memory"), (OURS_DURABLE, "log --data-dir {dir}/log")]
+    {
+        if asked_for(name) {
+            targets.push(streamkeeper(name, storage, &options.server_args)?);
+        }
     }
-    targets.extend([fixed("axum", "serve-axum")?, fixed("raw", "serve-raw")?]);
-    targets.extend(peers::found(&options.peers_dir));
+    for (name, subcommand) in [("axum", "serve-axum"), ("raw", "serve-raw")] {
+        if asked_for(name) {
+            targets.push(fixed(name, subcommand)?);
+        }
+    }
+    for name in peers::names().filter(|name| asked_for(name)) {
+        match peers::find(name, &options.peers_dir) {
+            Some(target) => targets.push(target),
+            None => eprintln!("{name} is left out: not in {}", options.peers_dir.display()),
+        }
+    }
     targets.extend(options.peers.iter().map(|(name, command)| peers::by_command(name, command)));
-    targets.retain(|target| asked_for(&target.name));
     let found = |name: &&String| targets.iter().any(|target| target.name == **name);
     match options.targets.iter().find(|name| !found(name)) {
         Some(missing) => {
@@ -49,12 +67,16 @@ pub(crate) fn all(options: &Compare) -> io::Result<Vec<Target>> {
     }
 }
 
-/// Our server, in the profile of this program.
-fn streamkeeper() -> io::Result<Target> {
+/// Our server, in the profile of this program. Its limits are out of the way of what is measured.
+fn streamkeeper(name: &str, storage: &str, further: &[String]) -> io::Result<Target> {
     let binary = streamkeeper_conformance::binary::path()?;
-    let arguments = "--storage memory --listen 127.0.0.1:{port} --log-level warn --sse-lifetime 1h \
-         --memory-limit 16GiB";
-    Ok(Target::new("streamkeeper", binary, arguments, true))
+    let arguments = format!(
+        "--storage {storage} --listen 127.0.0.1:{{port}} --log-level warn --sse-lifetime 1h \
+         --memory-limit 16GiB"
+    );
+    let mut target = Target::new(name, binary, &arguments, true);
+    target.command.extend_from_slice(further);
+    Ok(target)
 }
 
 /// A server of this program, that gives every request one answer.

@@ -1,9 +1,10 @@
 //! Request bodies: read within the limits, and refused in a way that the client gets to read.
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::EXPECT;
+use http_body::Body;
 use http_body_util::BodyExt;
 use streamkeeper::{Permit, Unavailable};
 use tokio::time::timeout;
@@ -24,28 +25,33 @@ pub(crate) struct ReadBody {
 }
 
 /// Reads a request body.
-pub(crate) async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<ReadBody, Problem> {
+pub(crate) async fn read<B>(
+    api: &Api,
+    headers: &HeaderMap,
+    mut body: B,
+) -> Result<ReadBody, Problem>
+where
+    B: Body<Data = Bytes, Error: ToString> + Unpin,
+{
     let limit = api.options.max_body_bytes;
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let length: usize = length.unwrap_or(0);
-    if length > limit {
+    // What the client has announced, if it has.
+    if body.size_hint().lower() > limit as u64 {
         if !headers.contains_key(EXPECT) {
-            discard(api, body).await;
+            Box::pin(discard(api, body)).await;
         }
         return Err(Problem::body_too_large(limit));
     }
-    let mut body = body;
     match collect(api, &mut body, limit).await {
+        Ok(read) => Ok(read),
+        Err(Refused::Broken(problem)) => Err(problem),
         Err(Refused::TooLarge) => {
-            discard(api, body).await;
+            Box::pin(discard(api, body)).await;
             Err(Problem::body_too_large(limit))
         }
         Err(Refused::Overloaded(why)) => {
-            discard(api, body).await;
+            Box::pin(discard(api, body)).await;
             Err(why.into())
         }
-        Err(Refused::Broken(problem)) => Err(problem),
-        Ok(read) => Ok(read),
     }
 }
 
@@ -55,11 +61,16 @@ enum Refused {
     Broken(Problem),
 }
 
-async fn collect(api: &Api, body: &mut Body, limit: usize) -> Result<ReadBody, Refused> {
+async fn collect<B>(api: &Api, body: &mut B, limit: usize) -> Result<ReadBody, Refused>
+where
+    B: Body<Data = Bytes, Error: ToString> + Unpin,
+{
     let mut permit = api.keeper.permit(0).map_err(Refused::Overloaded)?;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(data) = next(api, body).await.map_err(Refused::Broken)? {
+    while !body.is_end_stream()
+        && let Some(data) = next(api, body).await.map_err(Refused::Broken)?
+    {
         if first.len() + rest.len() + data.len() > limit {
             return Err(Refused::TooLarge);
         }
@@ -85,10 +96,17 @@ async fn collect(api: &Api, body: &mut Body, limit: usize) -> Result<ReadBody, R
     Ok(ReadBody { bytes: all.freeze(), permit })
 }
 
-async fn next(api: &Api, body: &mut Body) -> Result<Option<Bytes>, Problem> {
+async fn next<B>(api: &Api, body: &mut B) -> Result<Option<Bytes>, Problem>
+where
+    B: Body<Data = Bytes, Error: ToString> + Unpin,
+{
     loop {
-        let frame = timeout(api.options.body_timeout, body.frame()).await;
-        match frame.map_err(|_| Problem::body_timeout())? {
+        // Most bodies are here already, and a timer would cost more than reading them.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => wait(api, body).await?,
+        };
+        match frame {
             None => return Ok(None),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) if !data.is_empty() => return Ok(Some(data)),
@@ -100,7 +118,21 @@ async fn next(api: &Api, body: &mut Body) -> Result<Option<Bytes>, Problem> {
     }
 }
 
-async fn discard(api: &Api, mut body: Body) {
+type Frame<B> = Result<http_body::Frame<Bytes>, <B as Body>::Error>;
+
+async fn wait<B>(api: &Api, body: &mut B) -> Result<Option<Frame<B>>, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    // Boxed, so that a timer takes no room in the requests that need none.
+    let frame = Box::pin(timeout(api.options.body_timeout, body.frame()));
+    frame.await.map_err(|_| Problem::body_timeout())
+}
+
+async fn discard<B>(api: &Api, mut body: B)
+where
+    B: Body<Data = Bytes, Error: ToString> + Unpin,
+{
     let mut discarded = 0;
     while let Ok(Some(data)) = next(api, &mut body).await {
         discarded += data.len();

@@ -17,6 +17,7 @@ pub(crate) const METHODS: HeaderValue =
 const ALLOWED: HeaderValue = HeaderValue::from_static(
     "content-type, authorization, accept, cache-control, if-none-match, last-event-id, \
      stream-ttl, stream-expires-at, stream-closed, stream-seq, \
+     stream-retention-max-age, stream-retention-max-messages, stream-retention-max-bytes, \
      stream-forked-from, stream-fork-offset, stream-fork-sub-offset, \
      producer-id, producer-epoch, producer-seq",
 );
@@ -26,6 +27,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "content-type, content-length, content-encoding, etag, location, retry-after, \
      stream-next-offset, stream-up-to-date, stream-closed, stream-cursor, \
      stream-ttl, stream-expires-at, stream-earliest-offset, stream-sse-data-encoding, \
+     stream-retention-max-age, stream-retention-max-messages, stream-retention-max-bytes, \
      producer-epoch, producer-seq, producer-expected-seq, producer-received-seq",
 );
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use crate::target::Target;
 use crate::{Api, Problem, response};
 
-pub(crate) async fn handle(api: &Api, target: &Target) -> Result<Response, Problem> {
+pub(crate) async fn handle(api: &Api, target: Target) -> Result<Response, Problem> {
     api.keeper.delete(&target.name).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }

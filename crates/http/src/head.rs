@@ -7,13 +7,13 @@ use streamkeeper::{Expiry, Offset};
 
 use crate::response::Caching;
 use crate::target::Target;
-use crate::{Api, Problem, header, response};
+use crate::{Api, Problem, header, response, retention};
 
-pub(crate) async fn handle(api: &Api, target: &Target) -> Result<Response, Problem> {
+pub(crate) async fn handle(api: &Api, target: Target) -> Result<Response, Problem> {
     let metadata = api.keeper.metadata(&target.name).await?;
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, header::value(&metadata.content_type));
+    headers.insert(CONTENT_TYPE, header::content_type(&metadata.content_type));
     headers.insert(CACHE_CONTROL, Caching::NoStore.header());
     headers.insert(header::STREAM_NEXT_OFFSET, header::offset(metadata.next_offset));
     match metadata.expiry {
@@ -25,6 +25,7 @@ pub(crate) async fn handle(api: &Api, target: &Target) -> Result<Response, Probl
             headers.insert(header::STREAM_EXPIRES_AT, header::value(at.to_rfc3339()));
         }
     }
+    retention::tell(&metadata.retention, headers);
     if metadata.earliest_offset != Offset::ZERO {
         headers.insert(header::STREAM_EARLIEST_OFFSET, header::offset(metadata.earliest_offset));
     }

@@ -30,6 +30,7 @@ mod problem;
 mod put;
 mod query;
 mod response;
+mod retention;
 mod segments;
 mod sse;
 mod target;
@@ -37,8 +38,9 @@ mod target;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::Method;
 use streamkeeper::Streamkeeper;
 
@@ -57,7 +59,35 @@ pub(crate) struct Api {
 pub fn router(keeper: Streamkeeper, options: Options) -> Router {
     let api = Arc::new(Api { keeper, options });
     // The name is all of the path, so there is nothing to route but the method.
-    Router::new().fallback(serve).with_state(api)
+    Router::new().fallback(nested).with_state(api)
+}
+
+/// The streams below a fixed path, for a server that looks at paths itself and saves what a router costs a request.
+/// Answers as [`router`] does when it is nested there.
+#[derive(Clone)]
+pub struct Streams {
+    api: Arc<Api>,
+    mount: &'static str,
+}
+
+impl Streams {
+    /// The streams below `mount`, a path that begins with a slash and does not end with one.
+    pub fn new(keeper: Streamkeeper, options: Options, mount: &'static str) -> Self {
+        Self { api: Arc::new(Api { keeper, options }), mount }
+    }
+
+    /// Whether a path is below the mount.
+    pub fn has(&self, path: &str) -> bool {
+        path.strip_prefix(self.mount).is_some_and(|below| below.starts_with('/'))
+    }
+
+    /// Answers a request whose path is below the mount.
+    pub async fn serve<B>(&self, request: http::Request<B>) -> Response
+    where
+        B: http_body::Body<Data = Bytes, Error: ToString> + Send + Unpin,
+    {
+        serve(&self.api, self.mount.len(), request).await
+    }
 }
 
 /// The answer at a path where no stream can be, for the fallback of the router around this one: 404,
@@ -68,8 +98,24 @@ pub async fn not_found() -> Response {
     response
 }
 
-async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
-    let mut response = match answer(&api, request).await {
+async fn nested(State(api): State<Arc<Api>>, mut request: Request) -> Response {
+    let mount = match request.extensions_mut().remove::<OriginalUri>() {
+        None => 0,
+        Some(OriginalUri(original)) => {
+            let mount = target::mount(original.path(), request.uri().path());
+            *request.uri_mut() = original;
+            mount
+        }
+    };
+    serve(&api, mount, request).await
+}
+
+/// Answers a request for the stream whose name begins `mount` bytes into the path.
+async fn serve<B>(api: &Api, mount: usize, request: http::Request<B>) -> Response
+where
+    B: http_body::Body<Data = Bytes, Error: ToString> + Send + Unpin,
+{
+    let mut response = match answer(api, mount, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
@@ -77,25 +123,26 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
     response
 }
 
-async fn answer(api: &Api, request: Request) -> Result<Response, Problem> {
-    if request.method() == Method::OPTIONS {
-        return Ok(cors::preflight());
-    }
-    let target = Target::of(&request);
+async fn answer<B>(api: &Api, mount: usize, request: http::Request<B>) -> Result<Response, Problem>
+where
+    B: http_body::Body<Data = Bytes, Error: ToString> + Send + Unpin,
+{
     let (parts, body) = request.into_parts();
     match parts.method {
-        Method::GET => get::handle(api, &target?, &parts).await,
-        Method::HEAD => head::handle(api, &target?).await,
+        Method::GET => get::handle(api, Target::of(parts, mount)?).await,
+        Method::HEAD => head::handle(api, Target::of(parts, mount)?).await,
+        // The body is read before anything is refused, so that the client gets the answer.
         Method::PUT => {
-            // The body is read before anything is refused, so that the client gets the answer.
             let body = body::read(api, &parts.headers, body).await?;
-            put::handle(api, &target?, &parts.headers, body).await
+            // What is rare is boxed, so that it does not make every request large.
+            Box::pin(put::handle(api, Target::of(parts, mount)?, body)).await
         }
         Method::POST => {
             let body = body::read(api, &parts.headers, body).await?;
-            post::handle(api, &target?, &parts.headers, body).await
+            post::handle(api, Target::of(parts, mount)?, body).await
         }
-        Method::DELETE => delete::handle(api, &target?).await,
+        Method::DELETE => Box::pin(delete::handle(api, Target::of(parts, mount)?)).await,
+        Method::OPTIONS => Ok(cors::preflight()),
         _ => Err(Problem::method_not_allowed()),
     }
 }

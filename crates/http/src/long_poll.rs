@@ -2,22 +2,21 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use streamkeeper::ReadFrom;
+use streamkeeper::{ReadFrom, StreamName};
 use streamkeeper_protocol::Cursor;
 
 use crate::query::ReadQuery;
-use crate::response::{self, Caching};
-use crate::target::Target;
+use crate::response::{self, Caching, Room};
 use crate::{Api, Problem, header};
 
 pub(crate) async fn handle(
     api: &Api,
-    target: &Target,
+    name: StreamName,
     query: ReadQuery,
 ) -> Result<Response, Problem> {
     let Api { keeper, options } = api;
     let timeout = options.long_poll_timeout;
-    let page = keeper.read_live(&target.name, query.from, options.page_bytes, timeout).await?;
+    let page = keeper.read_live(&name, query.from, options.page_bytes, timeout).await?;
     let mut response = match page.chunks.is_empty() {
         true => {
             let mut response = response::empty(StatusCode::NO_CONTENT);
@@ -26,13 +25,13 @@ pub(crate) async fn handle(
             response
         }
         false => {
-            let mut response = response::page(&page);
+            let mut response = response::page(&page, Room::default());
             // Kept under the cursor, which is another one soon, so many readers can share it; but "now" is
             // another place for each of them.
             let etag = response::etag(&page);
             let (caching, etag) = match query.from {
                 ReadFrom::Now => (Caching::NoStore, None),
-                _ => (Caching::History(options.cache), Some(&etag)),
+                _ => (Caching::History(options.cache), Some(etag)),
             };
             response::caching(response.headers_mut(), caching, etag);
             response

@@ -10,26 +10,23 @@ use streamkeeper_protocol::{SubOffset, Ttl, header as protocol};
 use crate::body::ReadBody;
 use crate::post::{content_type, is_closed};
 use crate::target::Target;
-use crate::{Api, Problem, header, response};
+use crate::{Api, Problem, header, response, retention};
 
-pub(crate) async fn handle(
-    api: &Api,
-    target: &Target,
-    headers: &HeaderMap,
-    body: ReadBody,
-) -> Result<Response, Problem> {
+pub(crate) async fn handle(api: &Api, target: Target, body: ReadBody) -> Result<Response, Problem> {
     let ReadBody { bytes, permit } = body;
+    let headers = target.headers();
     let request = CreateRequest {
         content_type: content_type(headers)?,
         expiry: expiry(headers)?,
+        retention: retention::requested(headers)?,
         closed: is_closed(headers),
         body: bytes,
-        fork: fork(target, headers)?,
+        fork: fork(&target)?,
     };
     let created = api.keeper.create_with(&target.name, request, permit).await?;
     let mut response = accepted(&created);
     if created.fresh {
-        let location = target.location(headers, &api.options);
+        let location = target.location(&api.options);
         response.headers_mut().insert(LOCATION, header::value(location));
     }
     Ok(response)
@@ -41,7 +38,7 @@ fn accepted(created: &Created) -> Response {
         false => StatusCode::OK,
     });
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, header::value(&created.content_type));
+    headers.insert(CONTENT_TYPE, header::content_type(&created.content_type));
     headers.insert(header::STREAM_NEXT_OFFSET, header::offset(created.next_offset));
     if created.closed {
         headers.insert(header::STREAM_CLOSED, header::TRUE);
@@ -67,7 +64,8 @@ fn expiry(headers: &HeaderMap) -> Result<Option<Expiry>, Problem> {
     }
 }
 
-fn fork(target: &Target, headers: &HeaderMap) -> Result<Option<ForkFrom>, Problem> {
+fn fork(target: &Target) -> Result<Option<ForkFrom>, Problem> {
+    let headers = target.headers();
     let offset = header::get(headers, &header::STREAM_FORK_OFFSET);
     let sub_offset = header::get(headers, &header::STREAM_FORK_SUB_OFFSET);
     let Some(path) = header::get(headers, &header::STREAM_FORKED_FROM) else {

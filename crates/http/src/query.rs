@@ -1,5 +1,7 @@
 //! The query of a read (sections 5.6 to 5.8).
 
+use std::borrow::Cow;
+
 use streamkeeper::ReadFrom;
 use streamkeeper_protocol::Cursor;
 
@@ -25,7 +27,7 @@ impl ReadQuery {
     /// Parses a query string. Parameters that the protocol does not know are ignored.
     pub(crate) fn parse(query: &str) -> Result<Self, Problem> {
         let (mut offset, mut live, mut cursor) = (None, None, None);
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (key, value) in query.split('&').filter_map(parameter) {
             let slot = match &*key {
                 "offset" => &mut offset,
                 "live" => &mut live,
@@ -57,6 +59,16 @@ impl ReadQuery {
     }
 }
 
+/// One parameter of a query; `None` if there is nothing between two separators.
+fn parameter(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    // Nearly always there is nothing to decode.
+    if pair.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return form_urlencoded::parse(pair.as_bytes()).next();
+    }
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    (!pair.is_empty()).then_some((key.into(), value.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +94,10 @@ mod tests {
             ("offset=a%20b", "invalid_offset"),
             ("offset=a,b", "invalid_offset"),
             ("offset=%00", "invalid_offset"),
+            ("%6fffset=%2D1&&", "ok"),
+            ("offset=+-1", "invalid_offset"),
+            ("offset=-1&%6fffset=-1", "repeated_parameter"),
+            ("=&=1&live", "invalid_live"),
             ("offset=%0d%0a", "invalid_offset"),
             ("offset=../x", "invalid_offset"),
             ("offset=-1&offset=-1", "repeated_parameter"),

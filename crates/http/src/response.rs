@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
+use http::request::Parts;
 use streamkeeper::Page;
 use streamkeeper_protocol::{ETag, json};
 
@@ -37,22 +38,42 @@ pub(crate) fn etag(page: &Page) -> ETag {
     ETag::new(page.id, page.start, page.next_offset, page.closed)
 }
 
+/// Room for the headers of a response: the emptied map of its request. The connection makes its next request of it in
+/// turn, so headers take no allocation.
+#[derive(Default)]
+pub(crate) struct Room(HeaderMap);
+
+impl Room {
+    /// Takes the room of a request that has been understood; the rest of its head is dropped.
+    pub(crate) fn of(request: Parts) -> Self {
+        let mut headers = request.headers;
+        headers.clear();
+        Self(headers)
+    }
+
+    /// A response that has no headers yet.
+    pub(crate) fn response(self, status: StatusCode, body: Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = self.0;
+        response
+    }
+}
+
 /// An empty response.
 pub(crate) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
+    Room::default().response(status, Body::empty())
 }
 
 /// 200 with the messages of a page.
-pub(crate) fn page(page: &Page) -> Response {
+pub(crate) fn page(page: &Page, room: Room) -> Response {
     let pieces = match page.content_type.is_json() {
         true => json::wrap(&page.payloads()),
         false => page.payloads(),
     };
-    let mut response = Response::new(segments::body(pieces));
+    let mut response = room.response(StatusCode::OK, segments::body(pieces));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, header::value(&page.content_type));
+    headers.insert(CONTENT_TYPE, header::content_type(&page.content_type));
     position(headers, page);
     response
 }
@@ -69,9 +90,9 @@ pub(crate) fn position(headers: &mut HeaderMap, page: &Page) {
 }
 
 /// How a page may be cached, and its entity tag.
-pub(crate) fn caching(headers: &mut HeaderMap, caching: Caching, etag: Option<&ETag>) {
+pub(crate) fn caching(headers: &mut HeaderMap, caching: Caching, etag: Option<ETag>) {
     headers.insert(CACHE_CONTROL, caching.header());
     if let Some(etag) = etag {
-        headers.insert(ETAG, header::value(etag));
+        headers.insert(ETAG, header::etag(etag));
     }
 }

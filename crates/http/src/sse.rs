@@ -10,25 +10,24 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use streamkeeper::{Offset, Page, Streamkeeper, Subscription};
+use streamkeeper::{Offset, Page, StreamName, Streamkeeper, Subscription};
 use streamkeeper_protocol::Cursor;
 use streamkeeper_protocol::sse::{Control, SseEncoding, control_event, data_event};
 use tokio::time::{Instant, timeout_at};
 
 use self::text::TextHold;
 use crate::query::ReadQuery;
-use crate::target::Target;
 use crate::{Api, Problem, header};
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 pub(crate) async fn handle(
     api: &Api,
-    target: &Target,
+    name: StreamName,
     query: ReadQuery,
 ) -> Result<Response, Problem> {
     let Api { keeper, options } = api;
-    let subscription = keeper.subscribe(&target.name, query.from, options.page_bytes).await?;
+    let subscription = keeper.subscribe(&name, query.from, options.page_bytes).await?;
     let encoding = subscription.content_type().sse_encoding();
     let events = Events {
         keeper: keeper.clone(),

@@ -10,12 +10,24 @@ pub const MAX_CONTENT_TYPE_BYTES: usize = 256;
 
 /// The essence of streams in JSON mode (section 9.1).
 const JSON: &str = "application/json";
+const PLAIN_TEXT: &str = "text/plain";
+const OCTETS: &str = "application/octet-stream";
 
 /// The content type of a stream, kept exactly as its creator gave it. Cheap to clone.
 ///
 /// Equality is that of the text; appends are checked by [`ContentType::same_essence`].
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ContentType(Arc<str>);
+pub struct ContentType(Text);
+
+/// The text of a content type. The common ones, exactly as written here, take neither memory nor parsing, because every
+/// append carries one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Text {
+    Json,
+    Plain,
+    Octets,
+    Other(Arc<str>),
+}
 
 /// Why a text is not a content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +48,12 @@ impl ContentType {
     ///
     /// Parameters may be anything visible: they are stored and echoed, never interpreted.
     pub fn parse(text: &str) -> Result<Self, InvalidContentType> {
+        match text {
+            JSON => return Ok(Self(Text::Json)),
+            PLAIN_TEXT => return Ok(Self(Text::Plain)),
+            OCTETS => return Ok(Self(Text::Octets)),
+            _ => {}
+        }
         if text.len() > MAX_CONTENT_TYPE_BYTES {
             return Err(InvalidContentType::TooLong);
         }
@@ -43,29 +61,43 @@ impl ContentType {
             return Err(InvalidContentType::NotVisible);
         }
         match essence_of(text).split_once('/') {
-            Some((kind, subtype)) if is_token(kind) && is_token(subtype) => Ok(Self(text.into())),
+            Some((kind, subtype)) if is_token(kind) && is_token(subtype) => {
+                Ok(Self(Text::Other(text.into())))
+            }
             _ => Err(InvalidContentType::NotMediaType),
         }
     }
 
     /// The content type exactly as it was given.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Other(text) => text,
+            common => common.as_static().unwrap_or_default(),
+        }
+    }
+
+    /// The content type exactly as it was given, if it is one of the common ones.
+    pub fn as_static(&self) -> Option<&'static str> {
+        self.0.as_static()
     }
 
     /// The type and subtype in lower case, without parameters.
     pub fn essence(&self) -> String {
-        essence_of(&self.0).to_ascii_lowercase()
+        essence_of(self.as_str()).to_ascii_lowercase()
     }
 
     /// Whether both are of the same type and subtype, whatever their parameters.
     pub fn same_essence(&self, other: &Self) -> bool {
-        essence_of(&self.0).eq_ignore_ascii_case(essence_of(&other.0))
+        self == other || essence_of(self.as_str()).eq_ignore_ascii_case(essence_of(other.as_str()))
     }
 
     /// Whether streams of this type are in JSON mode.
     pub fn is_json(&self) -> bool {
-        essence_of(&self.0).eq_ignore_ascii_case(JSON)
+        match &self.0 {
+            Text::Json => true,
+            Text::Plain | Text::Octets => false,
+            Text::Other(text) => essence_of(text).eq_ignore_ascii_case(JSON),
+        }
     }
 
     /// How data of this type travels in server-sent events (section 5.8).
@@ -80,25 +112,36 @@ impl ContentType {
     }
 
     fn is_text(&self) -> bool {
-        self.0.split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"))
+        self.as_str().split('/').next().is_some_and(|kind| kind.eq_ignore_ascii_case("text"))
+    }
+}
+
+impl Text {
+    fn as_static(&self) -> Option<&'static str> {
+        match self {
+            Self::Json => Some(JSON),
+            Self::Plain => Some(PLAIN_TEXT),
+            Self::Octets => Some(OCTETS),
+            Self::Other(_) => None,
+        }
     }
 }
 
 impl Default for ContentType {
     fn default() -> Self {
-        Self("application/octet-stream".into())
+        Self(Text::Octets)
     }
 }
 
 impl fmt::Display for ContentType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for ContentType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 

@@ -5,6 +5,7 @@
 mod decimal;
 mod expires_at;
 mod producer;
+mod retention;
 mod stream_seq;
 mod sub_offset;
 mod ttl;
@@ -13,6 +14,7 @@ pub use expires_at::{InvalidExpiresAt, expires_at};
 pub use producer::{
     InvalidProducer, MAX_PRODUCER_ID_BYTES, MAX_PRODUCER_NUMBER, Producer, ProducerId,
 };
+pub use retention::{InvalidRetention, retention_age, retention_limit};
 pub use stream_seq::{InvalidStreamSeq, MAX_STREAM_SEQ_BYTES, StreamSeq};
 pub use sub_offset::{InvalidSubOffset, MAX_SUB_OFFSET, SubOffset};
 pub use ttl::{InvalidTtl, MAX_TTL_SECONDS, Ttl};

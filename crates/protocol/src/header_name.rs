@@ -32,5 +32,11 @@ pub const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
 pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 /// Response: `base64` when SSE data events are encoded so.
 pub const STREAM_SSE_DATA_ENCODING: &str = "stream-sse-data-encoding";
+/// Request and response, our extension: how old messages may be, in seconds.
+pub const STREAM_RETENTION_MAX_AGE: &str = "stream-retention-max-age";
+/// Request and response, our extension: how many messages are kept.
+pub const STREAM_RETENTION_MAX_MESSAGES: &str = "stream-retention-max-messages";
+/// Request and response, our extension: how many bytes are kept.
+pub const STREAM_RETENTION_MAX_BYTES: &str = "stream-retention-max-bytes";
 /// Response, our extension: the earliest offset that retention has kept.
 pub const STREAM_EARLIEST_OFFSET: &str = "stream-earliest-offset";

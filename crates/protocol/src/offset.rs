@@ -41,9 +41,10 @@ impl Offset {
         let mut token = [b'0'; TOKEN_BYTES];
         token[HALF] = b'_';
         let mut rest = self.0.min(MAX_POSITION);
-        for digit in token[HALF + 1..].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        for pair in token[HALF + 1..].chunks_exact_mut(2).rev() {
+            let digits = (rest % 100) as u8;
+            pair.copy_from_slice(&[b'0' + digits / 10, b'0' + digits % 10]);
+            rest /= 100;
         }
         token
     }
@@ -68,8 +69,10 @@ impl FromStr for Offset {
         if !well_formed {
             return Err(InvalidOffset);
         }
-        let epoch: u64 = token[..HALF].parse().map_err(|_| InvalidOffset)?;
-        let position: u64 = token[HALF + 1..].parse().map_err(|_| InvalidOffset)?;
+        let number = |digits: &[u8]| {
+            digits.iter().fold(0, |number: u64, digit| number * 10 + u64::from(*digit - b'0'))
+        };
+        let (epoch, position) = (number(&bytes[..HALF]), number(&bytes[HALF + 1..]));
         // We mint no epoch but zero, so a later one is past everything we hold.
         Ok(Self(if epoch == 0 { position } else { MAX_POSITION }))
     }

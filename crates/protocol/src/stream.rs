@@ -12,6 +12,7 @@ mod expiry;
 mod fork;
 mod read;
 mod record;
+mod retention;
 mod state;
 
 pub use append::{Append, AppendDecision, AppendRejection, decide_append};
@@ -25,4 +26,5 @@ pub use fork::{
 };
 pub use read::{Trimmed, resolve_start};
 pub use record::Record;
+pub use retention::{Compaction, Cut, Mark, Marks, Retention, age_slack};
 pub use state::{ProducerState, StreamState};

@@ -1,14 +1,26 @@
 //! Connections: accepted, served, and let go in order.
 
+mod connections;
+mod header_timer;
+
+use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use streamkeeper_http::Streams;
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+pub(crate) use self::connections::Connections;
+use self::header_timer::HeaderTimer;
 
 /// How long a client may take to send the headers of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -16,16 +28,36 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait before accepting again when the machine is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What is served.
+pub(crate) struct App {
+    /// The streams, which nearly every request is for.
+    pub(crate) streams: Streams,
+    /// Everything, the streams among it.
+    pub(crate) routes: Router,
+}
+
+impl App {
+    async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.streams.has(request.uri().path()) {
+            true => self.streams.serve(request).await,
+            false => {
+                let answer = Box::pin(self.routes.clone().oneshot(request.map(Body::new)));
+                answer.await.unwrap_or_else(|impossible| match impossible {})
+            }
+        }
+    }
+}
+
 /// Serves connections until `stop` resolves; hands back those that are still open.
 pub(crate) async fn serve(
     listener: TcpListener,
-    app: Router,
+    app: App,
     stop: impl Future<Output = ()>,
-) -> GracefulShutdown {
-    let connections = GracefulShutdown::new();
+) -> Connections {
+    let app = Arc::new(app);
+    let connections = Connections::new();
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()
-        .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         // Answers to pipelined requests leave together.
         .pipeline_flush(true);
@@ -47,14 +79,20 @@ pub(crate) async fn serve(
 fn spawn(
     http: &Builder<TokioExecutor>,
     stream: TcpStream,
-    app: &Router,
-    connections: &GracefulShutdown,
+    app: &Arc<App>,
+    connections: &Connections,
 ) {
     // Live data is small and must not wait for more of it.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
-    let service = TowerToHyperService::new(app.clone());
+    let app = app.clone();
+    let service = service_fn(move |request| {
+        let app = app.clone();
+        async move { Ok::<_, Infallible>(app.serve(request).await) }
+    });
+    let mut http = http.clone();
+    http.http1().timer(HeaderTimer::default());
     let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
     let connection = connections.watch(connection);
     tokio::spawn(async move {

@@ -249,6 +249,27 @@ pub(crate) struct Serve {
     )]
     pub(crate) max_pending_per_stream: usize,
 
+    /// How long nobody must use a stream for it to go dormant; 0s: never
+    #[arg(
+        long,
+        env = "STREAMKEEPER_DORMANT_AFTER",
+        default_value = "60s",
+        value_name = "TIME",
+        value_parser = units::duration,
+        help_heading = "Limits"
+    )]
+    pub(crate) dormant_after: Duration,
+
+    /// Beyond so many awake streams, those that are not in use go dormant at once
+    #[arg(
+        long,
+        env = "STREAMKEEPER_MAX_AWAKE_STREAMS",
+        default_value = "10000",
+        value_name = "NUMBER",
+        help_heading = "Limits"
+    )]
+    pub(crate) max_awake_streams: usize,
+
     /// How long a shutdown may take
     #[arg(
         long,

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use hyper_util::server::graceful::GracefulShutdown;
 use streamkeeper::{Limits, REQUEST_OVERHEAD, Streamkeeper};
-use streamkeeper_http::{CacheVisibility, Options};
+use streamkeeper_http::{CacheVisibility, Options, Streams};
 use streamkeeper_storage::{MemoryStorage, Storage};
 use streamkeeper_storage_log::{LogOptions, LogStorage, OpenReport};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 
+use crate::accept::{self, App, Connections};
 use crate::cli::{Cache, Serve, StorageKind};
-use crate::{accept, health};
+use crate::health;
 
 /// Where streams live.
 const MOUNT: &str = "/v1/stream";
@@ -60,11 +60,13 @@ fn limits(config: &Serve) -> Result<Limits, Box<dyn Error>> {
     Ok(Limits {
         pending_bytes: config.max_pending,
         pending_bytes_per_stream: config.max_pending_per_stream,
+        dormant_after: config.dormant_after,
+        awake_streams: config.max_awake_streams,
         ..Limits::default()
     })
 }
 
-fn app(keeper: &Streamkeeper, config: &Serve) -> Router {
+fn app(keeper: &Streamkeeper, config: &Serve) -> App {
     let options = Options {
         page_bytes: config.page_size,
         long_poll_timeout: config.long_poll_timeout,
@@ -77,12 +79,13 @@ fn app(keeper: &Streamkeeper, config: &Serve) -> Router {
         },
         trust_forwarded: config.trust_forwarded,
     };
-    Router::new()
+    let routes = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(streamkeeper_http::not_found)
         .with_state(keeper.clone())
-        .nest(MOUNT, streamkeeper_http::router(keeper.clone(), options))
+        .nest(MOUNT, streamkeeper_http::router(keeper.clone(), options.clone()));
+    App { streams: Streams::new(keeper.clone(), options, MOUNT), routes }
 }
 
 /// Tells where the server is, on standard output: scripts read it, and the port may be a drawn one.
@@ -97,7 +100,7 @@ fn announce(listener: &TcpListener, config: &Serve) -> io::Result<()> {
 }
 
 /// Ends live readers, lets requests finish, stops the streams. What is left at the deadline is cut.
-async fn shut_down(keeper: &Streamkeeper, connections: GracefulShutdown, timeout: Duration) {
+async fn shut_down(keeper: &Streamkeeper, connections: Connections, timeout: Duration) {
     tracing::info!(?timeout, "shutting down");
     let deadline = Instant::now() + timeout;
     keeper.end_live_reads();

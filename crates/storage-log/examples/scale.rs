@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use streamkeeper_protocol::stream::{Config, Expiry, Record, StreamId};
-use streamkeeper_protocol::{Batch, ContentType, StreamName, Timestamp};
+use streamkeeper_protocol::stream::{Config, Record, StreamId};
+use streamkeeper_protocol::{Batch, StreamName, Timestamp};
 use streamkeeper_storage::{Entry, Range, Storage};
 use streamkeeper_storage_log::{LogOptions, LogStorage, OpenReport};
 use uuid::Uuid;
@@ -318,7 +318,7 @@ fn id(number: u64) -> StreamId {
 }
 
 fn creation(number: u64, message: Bytes) -> Entry {
-    let config = Config { content_type: ContentType::default(), expiry: Expiry::Never };
+    let config = Config::default();
     let (id, batch, at) =
         (id(number), Batch::one(message), Timestamp::from_millis(1_764_000_000_000));
     let record = Record::Created { id, config, origin: None, batch, closed: false, at };

@@ -138,6 +138,11 @@ impl Engine {
         self.index.list(prefix, after, limit)
     }
 
+    /// The names, after `after`, of the streams that time alone can change; sorted.
+    pub(crate) fn scheduled(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamName> {
+        self.index.select("", after, limit, |stream| stream.look(|slot| slot.is_scheduled()))
+    }
+
     /// Fails once a write or a sync has failed: what is on disk is not known any more, and a second
     /// sync that succeeds proves nothing.
     pub(crate) fn health(&self) -> Result<(), StorageError> {

@@ -20,18 +20,20 @@
 //! | `id` | this life of it: 32 hexadecimal digits |
 //! | `content_type` | as it was given |
 //! | `ttl_seconds`, or `expires_at`, or neither | when it ends by itself; `expires_at` in milliseconds since 1970 |
-//! | `created_at`, `touched_at` | milliseconds since 1970 |
+//! | `max_age_seconds`, `max_messages`, `max_bytes` | its retention policy, as far as it has one |
+//! | `created_at`, `touched_at`, `appended_at` | milliseconds since 1970 |
 //! | `closed`, `soft_deleted` | true or false |
 //! | `earliest`, `tail` | positions, in bytes from its beginning |
-//! | `messages` | how many were ever appended |
+//! | `messages`, `dropped` | how many were ever appended, and how many of them retention has dropped |
+//! | `marks`, `unmarked_since` | with a retention policy: list of `position`, `messages`, `at`: the age of what lies before; and when what lies behind the last began |
 //! | `version` | how many records were folded into it |
 //! | `producers` | list of `id`, `epoch`, `seq`, sorted by id |
 //! | `last_seq` | the last `Stream-Seq`, in base64, if there was one |
 //! | `origin` | of a fork: `source`, `source_id`, `anchor`, `sub_offset`, `earliest`, `lineage` (list of `id`, `until`) |
-//! | `forks` | the ids of the forks that hold a reference on it |
+//! | `forks` | list of `id`, `keeps`: the forks that hold a reference on it, and from which position on each may read |
 //!
-//! Its messages follow, without a gap, from `earliest` (of a fork: from the end of its lineage, if that
-//! is later) to `tail`, in lines of at most 1 MiB of messages (one message at least), as full as can
+//! Its messages follow, without a gap, from `earliest` or the least `keeps` (of a fork: from the end of
+//! its lineage, if that is later) to `tail`, in lines of at most 1 MiB of messages (one message at least), as full as can
 //! be: `position` of the first, `lengths` of each, and `bytes` in base64. They are in stored form: those
 //! of JSON streams end with a comma each.
 //!

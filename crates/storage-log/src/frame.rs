@@ -42,7 +42,6 @@ pub(crate) struct RecordFrame {
 
 /// What a body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "lives for one step of a loop")]
 pub(crate) enum Frame {
     /// Everything before this offset was durable when the mark was written.
     Mark(u64),
@@ -190,7 +189,7 @@ pub(crate) fn stream_id(body: &[u8]) -> Option<StreamId> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use streamkeeper_protocol::stream::{Ancestor, Config, Expiry, Origin, StreamState};
+    use streamkeeper_protocol::stream::{Ancestor, Config, Expiry, Origin, Retention, StreamState};
     use streamkeeper_protocol::{Batch, ContentType, Offset, Producer, StreamSeq, Timestamp, Ttl};
     use uuid::Uuid;
 
@@ -247,8 +246,15 @@ mod tests {
             (id(), expiry(), prop::option::of(origin()), batch(), any::<bool>(), time()).prop_map(
                 move |(id, expiry, origin, batch, closed, at)| Record::Created {
                     id,
-                    config: Config { content_type: text.clone(), expiry },
-                    origin,
+                    config: Config {
+                        content_type: text.clone(),
+                        expiry,
+                        retention: Retention {
+                            max_bytes: std::num::NonZeroU64::new(u64::from(closed) * 7),
+                            ..Default::default()
+                        },
+                    },
+                    origin: origin.map(Box::new),
                     batch,
                     closed,
                     at,
@@ -264,8 +270,9 @@ mod tests {
                 }
             ),
             time().prop_map(|at| Record::Touched { at }),
-            any::<u64>().prop_map(|before| Record::Truncated { before }),
-            id().prop_map(|fork| Record::ForkAdded { fork }),
+            any::<(u64, u64)>()
+                .prop_map(|(before, messages)| Record::Truncated { before, messages }),
+            (id(), any::<u64>()).prop_map(|(fork, keeps)| Record::ForkAdded { fork, keeps }),
             id().prop_map(|fork| Record::ForkReleased { fork }),
             Just(Record::SoftDeleted),
             Just(Record::Deleted),

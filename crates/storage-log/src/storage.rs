@@ -46,7 +46,6 @@ pub struct LogStorage {
     trouble: Trouble,
 }
 
-#[expect(clippy::large_enum_variant, reason = "nearly all are commits")]
 enum Request {
     Commit(Submission),
     /// Tells when everything before it is durable.
@@ -189,6 +188,18 @@ impl Storage for LogStorage {
         let listed =
             tokio::task::spawn_blocking(move || engine.list(&prefix, after.as_ref(), limit));
         listed.await.map_err(|error| StorageError::Unavailable(error.to_string()))
+    }
+
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        // All streams are looked at for that.
+        let (engine, after) = (self.engine.clone(), after.cloned());
+        let scheduled =
+            tokio::task::spawn_blocking(move || engine.scheduled(after.as_ref(), limit));
+        scheduled.await.map_err(|error| StorageError::Unavailable(error.to_string()))
     }
 
     fn health(&self) -> Result<(), StorageError> {

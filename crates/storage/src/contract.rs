@@ -7,12 +7,14 @@
 //! A new guarantee of [`Storage`] is a new function here first. Each function takes an empty storage
 //! and panics if the storage breaks the contract.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 use streamkeeper_protocol::stream::{
-    Ancestor, Config, Expiry, Origin, Record, StreamId, StreamState,
+    Ancestor, Config, Expiry, Origin, Record, Retention, StreamId, StreamState,
 };
 use streamkeeper_protocol::{
-    Batch, ContentType, Offset, Producer, StreamName, StreamSeq, Timestamp,
+    Batch, ContentType, Offset, Producer, StreamName, StreamSeq, Timestamp, Ttl,
 };
 use uuid::Uuid;
 
@@ -38,6 +40,8 @@ macro_rules! storage_contract {
             a_soft_deleted_stream_stays_readable_until_its_last_fork_lets_go
             a_fork_holds_its_own_data_from_its_point_on
             truncation_drops_the_beginning
+            truncation_leaves_to_forks_what_they_keep
+            scheduled_streams_are_listed
             names_are_listed_sorted_in_pages
             streams_do_not_disturb_each_other
             history_reads_back_whole
@@ -78,8 +82,8 @@ impl<'a> Writer<'a> {
         let content_type = ContentType::default();
         Record::Created {
             id: self.id,
-            config: Config { content_type, expiry: Expiry::Never },
-            origin,
+            config: Config { content_type, ..Default::default() },
+            origin: origin.map(Box::new),
             batch,
             closed: false,
             at: Timestamp::from_millis(1),
@@ -177,7 +181,7 @@ pub async fn records_fold_into_the_state_that_is_loaded(storage: &impl Storage) 
     writer.write(append_record(Some(batch("x")), producer, seq, false)).await;
     writer.assert_loads().await;
     writer.write(Record::Touched { at: Timestamp::from_millis(99) }).await;
-    writer.write(Record::ForkAdded { fork: StreamId::new(Uuid::now_v7()) }).await;
+    writer.write(Record::ForkAdded { fork: StreamId::new(Uuid::now_v7()), keeps: 0 }).await;
     writer.assert_loads().await;
     writer.write(append_record(None, None, None, true)).await;
     writer.assert_loads().await;
@@ -317,7 +321,7 @@ pub async fn a_soft_deleted_stream_stays_readable_until_its_last_fork_lets_go(
     source.append("data").await;
     let forks = [StreamId::new(Uuid::now_v7()), StreamId::new(Uuid::now_v7())];
     for fork in forks {
-        source.write(Record::ForkAdded { fork }).await;
+        source.write(Record::ForkAdded { fork, keeps: 0 }).await;
     }
     source.write(Record::SoftDeleted).await;
     source.write(Record::ForkReleased { fork: forks[0] }).await;
@@ -363,12 +367,61 @@ pub async fn truncation_drops_the_beginning(storage: &impl Storage) {
     for i in 0..100 {
         writer.append(&format!("{i:04}")).await;
     }
-    writer.write(Record::Truncated { before: 200 }).await;
+    writer.write(Record::Truncated { before: 200, messages: 2 }).await;
     writer.assert_loads().await;
     let expected: String = (50..100).map(|i| format!("{i:04}")).collect();
     assert_eq!(writer.text(200, ALL, ALL).await, expected);
     writer.append("tail").await;
     assert_eq!(writer.text(400, ALL, ALL).await, "tail");
+}
+
+/// What a fork may still read stays, until it lets go.
+pub async fn truncation_leaves_to_forks_what_they_keep(storage: &impl Storage) {
+    let mut source = Writer::created(storage, "kept").await;
+    for i in 0..10 {
+        source.append(&format!("{i:04}")).await;
+    }
+    let fork = StreamId::new(Uuid::now_v7());
+    source.write(Record::ForkAdded { fork, keeps: 8 }).await;
+    source.write(Record::Truncated { before: 32, messages: 8 }).await;
+    source.assert_loads().await;
+    assert_eq!(source.text(8, 40, ALL).await, "00020003000400050006000700080009");
+    source.write(Record::ForkReleased { fork }).await;
+    source.assert_loads().await;
+    assert_eq!(source.text(32, ALL, ALL).await, "00080009");
+}
+
+/// Streams that time can change are told of, in pages; others may be, too.
+pub async fn scheduled_streams_are_listed(storage: &impl Storage) {
+    for name in ["b", "d", "f"] {
+        Writer::created(storage, name).await;
+    }
+    let ttl = Ttl::new(60).map(Expiry::Ttl).expect("a TTL");
+    let retention = Retention { max_messages: NonZeroU64::new(1), ..Default::default() };
+    for name in ["a", "c", "e"] {
+        let mut writer = Writer::new(storage, name);
+        let mut record = writer.creation(None, None);
+        if let Record::Created { config, .. } = &mut record {
+            match name {
+                "c" => config.expiry = ttl,
+                _ => config.retention = retention,
+            }
+        }
+        writer.write(record).await;
+        writer.assert_loads().await;
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = storage.scheduled(after.as_ref(), 2).await.expect("a list");
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        seen.extend(page.iter().map(|name| name.as_str().to_owned()));
+    }
+    assert!(seen.is_sorted());
+    for name in ["a", "c", "e"] {
+        assert!(seen.iter().any(|held| held == name), "{name} is not among {seen:?}");
+    }
 }
 
 /// Names are listed sorted, by prefix, in pages.

@@ -112,7 +112,7 @@ impl Stream {
             self.log.push(Chunk { position, batch: batch.clone() });
         }
         match &self.state {
-            Some(state) => self.log.truncate_before(state.earliest),
+            Some(state) => self.log.truncate_before(state.kept()),
             None => self.log.truncate_before(u64::MAX),
         }
     }
@@ -146,21 +146,43 @@ impl Storage for MemoryStorage {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Result<Vec<StreamName>, StorageError> {
-        let mut names: Vec<_> = self
-            .names
-            .iter()
-            .map(|entry| entry.key().clone())
-            .filter(|name| name.as_str().starts_with(prefix))
-            .filter(|name| after.is_none_or(|after| name > after))
-            .collect();
-        names.sort_unstable();
-        names.truncate(limit);
-        Ok(names)
+        let names = self.names.iter().filter(|entry| entry.key().as_str().starts_with(prefix));
+        let names = names.filter(|entry| after.is_none_or(|after| entry.key() > after));
+        Ok(first(names.map(|entry| entry.key().clone()).collect(), limit))
+    }
+
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        let names = self.names.iter();
+        let names = names.filter(|entry| after.is_none_or(|after| entry.key() > after));
+        let names: Vec<_> = names.map(|entry| (entry.key().clone(), *entry.value())).collect();
+        let scheduled = |id| {
+            let stream = self.stream(id);
+            let is = |stream: Arc<Mutex<Stream>>| {
+                stream.lock().state.as_ref().is_some_and(StreamState::is_scheduled)
+            };
+            stream.is_some_and(is)
+        };
+        let names = names.into_iter().filter(|(_, id)| scheduled(*id)).map(|(name, _)| name);
+        Ok(first(names.collect(), limit))
     }
 
     fn health(&self) -> Result<(), StorageError> {
         Ok(())
     }
+}
+
+/// The first names, sorted, at most `limit`.
+fn first(mut names: Vec<StreamName>, limit: usize) -> Vec<StreamName> {
+    if names.len() > limit && limit > 0 {
+        names.select_nth_unstable(limit - 1);
+    }
+    names.truncate(limit);
+    names.sort_unstable();
+    names
 }
 
 #[cfg(test)]

@@ -76,6 +76,19 @@ pub trait Storage: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<StreamName>, StorageError>;
 
+    /// Names of streams that time can change ([`StreamState::is_scheduled`]): in order, those after
+    /// `after`, at most `limit`; empty if there are no more. A backend that does not know may name
+    /// others, too.
+    ///
+    /// [`StreamState::is_scheduled`]: streamkeeper_protocol::stream::StreamState::is_scheduled
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        self.list("", after, limit).await
+    }
+
     /// Whether commits can be expected to succeed; tells why not.
     fn health(&self) -> Result<(), StorageError>;
 }

@@ -9,11 +9,11 @@ use rand::{RngCore, SeedableRng};
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::Storage;
 use streamkeeper_supervisor::{DynamicSupervisor, RestartPolicy};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Builder;
 
-use crate::limits::{self, Limits, Permit};
+use crate::expiry_queue::Deadlines;
+use crate::limits::{self, Limits, Permit, Pool};
 use crate::stream_supervisor::{Registry, StreamKey};
 use crate::{Clock, Unavailable};
 
@@ -24,13 +24,15 @@ pub(crate) struct Context {
     pub(crate) policy: Arc<dyn RestartPolicy>,
     pub(crate) limits: Limits,
     pub(crate) registry: Registry,
+    /// When dormant streams end.
+    pub(crate) deadlines: Deadlines,
     /// Cancelled when live readers are to end.
     pub(crate) closing: CancellationToken,
     /// The stream supervisor of the day: another one after it was restarted.
     stream_supervisor: RwLock<Option<DynamicSupervisor<StreamKey>>>,
     /// Forks whose source has given them a reference and that are not created yet.
     pub(crate) forks_on_the_way: DashSet<StreamId>,
-    pending: Arc<Semaphore>,
+    pending: Arc<Pool>,
     chance: Mutex<StdRng>,
 }
 
@@ -47,7 +49,8 @@ impl Context {
             clock,
             policy,
             limits,
-            registry: Registry::default(),
+            registry: Registry::new(limits.awake_streams),
+            deadlines: Deadlines::default(),
             closing: CancellationToken::new(),
             stream_supervisor: RwLock::new(None),
             forks_on_the_way: DashSet::new(),

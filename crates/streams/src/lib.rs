@@ -9,7 +9,9 @@
 
 mod clock;
 mod context;
+mod dormancy;
 mod error;
+mod expiry_queue;
 mod limits;
 mod page;
 mod request;
@@ -18,7 +20,7 @@ mod system;
 mod tree;
 
 pub use streamkeeper_protocol as protocol;
-pub use streamkeeper_protocol::stream::{Expiry, StreamId};
+pub use streamkeeper_protocol::stream::{Expiry, Retention, StreamId};
 pub use streamkeeper_protocol::{ContentType, Offset, Producer, ReadFrom, StreamName, Timestamp};
 pub use streamkeeper_storage as storage;
 pub use streamkeeper_supervisor as supervisor;

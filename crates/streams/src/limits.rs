@@ -4,9 +4,8 @@
 //! as its bytes plus [`REQUEST_OVERHEAD`], so a limit on bytes bounds the number of requests too.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Unavailable;
 
@@ -23,6 +22,11 @@ pub struct Limits {
     /// Bytes of its latest messages that a live stream keeps at hand for readers at its tail.
     /// Default: 64 KiB.
     pub recent_bytes_per_stream: usize,
+    /// How long nobody must use a stream for it to give up its actor. Zero: it never does. Default: 60 s.
+    pub dormant_after: Duration,
+    /// How many streams have an actor at once, preferably: beyond that, those that are not in use at
+    /// the moment go dormant at once. Default: 10,000.
+    pub awake_streams: usize,
     /// How long a request waits for a stream that is being started again. Default: 5 s.
     pub restart_patience: Duration,
 }
@@ -33,6 +37,8 @@ impl Default for Limits {
             pending_bytes: 256 << 20,
             pending_bytes_per_stream: 64 << 20,
             recent_bytes_per_stream: 64 << 10,
+            dormant_after: Duration::from_secs(60),
+            awake_streams: 10_000,
             restart_patience: Duration::from_secs(5),
         }
     }
@@ -41,34 +47,51 @@ impl Default for Limits {
 /// Leave to bring one request, with so many bytes, into the system. Given back when dropped.
 #[derive(Debug)]
 pub struct Permit {
-    bytes: OwnedSemaphorePermit,
-    pool: Arc<Semaphore>,
+    bytes: usize,
+    pool: Arc<Pool>,
 }
 
 impl Permit {
     /// Takes a permit from a pool for a request with a body of `bytes`.
-    pub(crate) fn take(pool: &Arc<Semaphore>, bytes: usize) -> Result<Self, Unavailable> {
-        let taken = acquire(pool, bytes.saturating_add(REQUEST_OVERHEAD))?;
-        Ok(Self { bytes: taken, pool: pool.clone() })
+    pub(crate) fn take(pool: &Arc<Pool>, bytes: usize) -> Result<Self, Unavailable> {
+        let bytes = bytes.saturating_add(REQUEST_OVERHEAD);
+        pool.take(bytes)?;
+        Ok(Self { bytes, pool: pool.clone() })
     }
 
     /// Widens the permit as more of the body arrives.
     ///
     /// Fails with [`Unavailable::Overloaded`] if the system holds too much already.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Unavailable> {
-        self.bytes.merge(acquire(&self.pool, bytes)?);
+        self.pool.take(bytes)?;
+        self.bytes += bytes;
         Ok(())
     }
 }
 
-/// A pool of so many bytes.
-pub(crate) fn pool(bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)))
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.pool.left.fetch_add(self.bytes, Ordering::Release);
+    }
 }
 
-fn acquire(pool: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Unavailable> {
-    let bytes = u32::try_from(bytes).map_err(|_| Unavailable::Overloaded)?;
-    pool.clone().try_acquire_many_owned(bytes).map_err(|_| Unavailable::Overloaded)
+/// Bytes that permits are taken of. Nobody waits for them, so a number is enough.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    left: AtomicUsize,
+}
+
+impl Pool {
+    fn take(&self, bytes: usize) -> Result<(), Unavailable> {
+        let take = |left: usize| left.checked_sub(bytes);
+        let taken = self.left.fetch_update(Ordering::Acquire, Ordering::Relaxed, take);
+        taken.map(|_| ()).map_err(|_| Unavailable::Overloaded)
+    }
+}
+
+/// A pool of so many bytes.
+pub(crate) fn pool(bytes: usize) -> Arc<Pool> {
+    Arc::new(Pool { left: AtomicUsize::new(bytes) })
 }
 
 #[cfg(test)]
@@ -82,7 +105,7 @@ mod tests {
 
     #[test]
     fn permits_are_bounded_by_bytes_and_by_number_and_given_back() {
-        let pool = Arc::new(Semaphore::new(4 * REQUEST_OVERHEAD));
+        let pool = pool(4 * REQUEST_OVERHEAD);
         let small: Vec<_> = (0..4).map(|_| Permit::take(&pool, 0).unwrap()).collect();
         assert!(matches!(Permit::take(&pool, 0), Err(Unavailable::Overloaded)));
         drop(small);
@@ -90,6 +113,6 @@ mod tests {
         large.grow(REQUEST_OVERHEAD).unwrap();
         assert_eq!(large.grow(1), Err(Unavailable::Overloaded));
         drop(large);
-        assert_eq!(pool.available_permits(), 4 * REQUEST_OVERHEAD);
+        assert_eq!(pool.left.load(Ordering::Acquire), 4 * REQUEST_OVERHEAD);
     }
 }

@@ -1,7 +1,7 @@
 //! What a caller asks for and gets.
 
 use bytes::Bytes;
-use streamkeeper_protocol::stream::{Expiry, ProducerState, StreamId};
+use streamkeeper_protocol::stream::{Expiry, ProducerState, Retention, StreamId};
 use streamkeeper_protocol::{ContentType, Offset, Producer, StreamName, StreamSeq};
 
 /// A stream to create, or to confirm as described (PROTOCOL.md section 5.1).
@@ -11,6 +11,8 @@ pub struct CreateRequest {
     pub content_type: Option<ContentType>,
     /// When it ends by itself. `None`: as its source for a fork, else never.
     pub expiry: Option<Expiry>,
+    /// How much of it is kept; default: everything, of a fork what its source keeps.
+    pub retention: Option<Retention>,
     /// Whether it is closed from the beginning.
     pub closed: bool,
     /// Its first messages, as a client sends them; may be empty.
@@ -91,6 +93,8 @@ pub struct Metadata {
     pub content_type: ContentType,
     /// When it ends by itself.
     pub expiry: Expiry,
+    /// How much of it is kept.
+    pub retention: Retention,
     /// The offset of its earliest message.
     pub earliest_offset: Offset,
     /// The offset after its last message.

@@ -1,5 +1,7 @@
 //! The supervisor of the streams: starts a stream's actor on demand and keeps the registry true.
 
+mod census;
+mod ended;
 mod handle;
 mod recent;
 mod registry;
@@ -20,17 +22,17 @@ use streamkeeper_supervisor::{
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::handle::{CallError, Handle};
 pub(crate) use self::registry::{Registry, StreamKey};
 pub(crate) use self::view::{Live, View};
 pub(crate) use self::waiters::Waiter;
 
+use self::ended::Ended;
 use self::recent::Recent;
 use self::registry::Lookup;
 use self::stream::{Arguments, Stream};
-use self::touch::Touch;
+pub(crate) use self::touch::Touch;
 use crate::Unavailable;
 use crate::context::Context;
 
@@ -59,6 +61,7 @@ pub(crate) async fn start(
     let seed = context.draw_seed();
     let supervisor = DynamicSupervisor::start(observer, seed, Some(parent)).await?;
     context.set_stream_supervisor(supervisor.clone());
+    tokio::spawn(context.recollect());
     Ok(supervisor.cell())
 }
 
@@ -94,6 +97,18 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Sees to it that the stream has an actor, without waiting for it.
+    pub(crate) fn wake(self: &Arc<Self>, name: StreamName) {
+        let context = self.clone();
+        tokio::spawn(async move {
+            if let Err(OpenError::Unavailable(why)) = context.open(&name, Open::Existing).await {
+                tracing::debug!(%name, %why, "the stream cannot be woken now");
+            }
+        });
+    }
+}
+
 /// A claim on a vacant name, given up when dropped.
 struct Claim {
     context: Arc<Context>,
@@ -122,7 +137,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.context.registry.forget(&key);
+            let _ = self.context.registry.forget(&key);
         }
     }
 }
@@ -140,9 +155,10 @@ fn child_spec(
     open: Open,
 ) -> ChildSpec {
     let policy = UnlessGone(context.policy.clone());
+    // What readers noted survives a crash of the actor and its dormancy, recorded or not.
+    let known = loaded.as_ref().and_then(|state| context.deadlines.touch(&key.name, state.id));
+    let touch = known.unwrap_or_default();
     let first = Arc::new(Mutex::new(Some((loaded, open == Open::OrCreate))));
-    // What readers noted survives a crash of the actor, recorded or not.
-    let touch = Arc::new(Touch::default());
     ChildSpec::new(key.to_string(), policy, move |supervisor| {
         let (context, key) = (context.clone(), key.clone());
         let first = first.lock().take();
@@ -190,18 +206,20 @@ async fn start_stream(
     }
     let nothing = Recent::new(context.limits.recent_bytes_per_stream);
     let (sender, views) = watch::channel(View::of(None, &nothing));
-    let ended = CancellationToken::new();
+    let (ended, ending) = Ended::new();
     let arguments = Arguments {
         context: context.clone(),
         key: key.clone(),
         state,
         views: sender,
         touch: touch.clone(),
-        ended: ended.clone(),
+        ending,
         may_be_absent,
     };
     let (actor, _) = Stream::spawn_linked(None, Stream, arguments, supervisor).await?;
     let cell = actor.get_cell();
+    // The actor has a timer of its own.
+    context.deadlines.forget(&key.name);
     let handle = Handle::new(actor, views, touch, ended, context.limits.pending_bytes_per_stream);
     context.registry.running(&key, Arc::new(handle));
     Ok(cell)
@@ -216,7 +234,13 @@ impl Observer<StreamKey> for RegistryKeeper {
         match event {
             Event::Restarting { key, .. } => registry.restarting(key),
             Event::Quarantined { key, reason } => registry.quarantined(key, &reason.to_string()),
-            Event::Stopped { key } | Event::Escalated { key, .. } => registry.forget(key),
+            Event::Stopped { key } => {
+                if registry.forget(key) {
+                    // The policy keeps it down until somebody asks for it; time goes on all the same.
+                    tokio::spawn(self.0.clone().recollect_one(key.name.clone()));
+                }
+            }
+            Event::Escalated { key, .. } => drop(registry.forget(key)),
             Event::Started { .. } | Event::StartFailed { .. } | Event::Exited { .. } => {}
         }
     }

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod live;
 mod read;
+mod recollect;
 
 use std::fmt;
 use std::sync::Arc;

@@ -47,6 +47,15 @@ impl Connection {
         self.stream.write_all(request).await
     }
 
+    /// Sends a request and gives whatever is answered: status and body.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        self.send(request).await?;
+        let (head, ()) = self.any_head(|_| ()).await?;
+        let mut body = Vec::new();
+        self.body(head.framing, |piece| body.extend_from_slice(piece)).await?;
+        Ok((head.status, body))
+    }
+
     /// Reads the head of an answer. Any status but success is an error that shows the answer.
     pub(crate) async fn head(&mut self) -> io::Result<Head> {
         self.head_with(|_| ()).await.map(|(head, ())| head)
@@ -58,17 +67,22 @@ impl Connection {
     }
 
     /// Reads the head of an answer, and lets somebody look at its bytes.
-    pub(crate) async fn head_with<T>(
-        &mut self,
-        look: impl FnOnce(&[u8]) -> T,
-    ) -> io::Result<(Head, T)> {
+    async fn head_with<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<(Head, T)> {
+        let (head, looked) = self.any_head(look).await?;
+        if !head.is_success() {
+            let mut body = Vec::new();
+            self.body(head.framing, |piece| body.extend_from_slice(piece)).await?;
+            let body = String::from_utf8_lossy(&body);
+            return Err(io::Error::other(format!("answered {}: {body}", head.status)));
+        }
+        Ok((head, looked))
+    }
+
+    /// Reads the head of an answer with any status.
+    async fn any_head<T>(&mut self, look: impl FnOnce(&[u8]) -> T) -> io::Result<(Head, T)> {
         loop {
             let unread = &self.buffer[self.begin..self.end];
             if let Some(head) = Head::parse(unread)? {
-                if !head.is_success() {
-                    let answer = String::from_utf8_lossy(unread);
-                    return Err(io::Error::other(format!("refused: {answer}")));
-                }
                 let looked = look(&unread[..head.len]);
                 self.begin += head.len;
                 return Ok((head, looked));
@@ -110,6 +124,22 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Reads so many bytes of a body with a known length, and no more.
+    pub(crate) async fn beginning(&mut self, bytes: usize) -> io::Result<()> {
+        let mut left = bytes;
+        while left > 0 {
+            let take = self.unread().await?.len().min(left);
+            self.begin += take;
+            left -= take;
+        }
+        Ok(())
+    }
+
+    /// Hangs up, so that nothing of the connection lingers: its port can be used again at once.
+    pub(crate) fn abort(self) -> io::Result<()> {
+        self.stream.set_zero_linger()
     }
 
     /// What was read and not used; reads if there is nothing. Never empty.

@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Comparison, Measured};
+use super::{Comparison, Measured, Unmeasured};
 use crate::load::Sample;
 use crate::process::Machine;
 use crate::scenario::Settings;
@@ -21,12 +21,8 @@ pub(crate) fn write(
 ) -> io::Result<()> {
     let report = json!({
         "machine": machine,
-        "settings": {
-            "rounds": rounds,
-            "seconds": settings.window.measured.as_secs_f64(),
-            "warm_up_seconds": settings.window.warm_up.as_secs_f64(),
-            "replay_bytes": settings.replay_bytes,
-        },
+        "rounds": rounds,
+        "settings": settings,
         "scenarios": comparisons.iter().map(scenario).collect::<Vec<_>>(),
     });
     fs::write(file, serde_json::to_vec_pretty(&report)?)
@@ -38,17 +34,32 @@ fn scenario(comparison: &Comparison) -> Value {
         "name": comparison.scenario.name,
         "about": comparison.scenario.about,
         "unit": comparison.scenario.unit.to_string(),
-        "reference": comparison.reference(),
+        "less_is_better": comparison.scenario.unit.less_is_better(),
         "targets": targets.collect::<Vec<_>>(),
     })
 }
 
 fn target(comparison: &Comparison, measured: &Measured) -> Value {
+    let ratios = |figure: fn(&Sample) -> f64| {
+        let ratio =
+            |to: &'static str| (to.to_owned(), json!(comparison.ratio(measured, to, figure)));
+        comparison.references().into_iter().map(ratio).collect::<Map<_, _>>()
+    };
+    let figures =
+        measured.figures().into_iter().map(|(name, summary)| (name.to_owned(), json!(summary)));
+    let (unsupported, failed) = match &measured.unmeasured {
+        Some(Unmeasured::Unsupported(what)) => (Some(what), None),
+        Some(Unmeasured::Failed(why)) => (None, Some(why)),
+        None => (None, None),
+    };
     json!({
         "name": measured.target,
         "value": measured.summary(|sample| sample.value),
-        "ratio": comparison.ratio(measured, comparison.reference(), |sample| sample.value),
-        "cpu_ratio": comparison.ratio(measured, comparison.reference(), Sample::cpu_micros),
+        "ratios": ratios(|sample| sample.value),
+        "cpu_ratios": ratios(Sample::cpu_micros),
+        "figures": figures.collect::<Map<_, _>>(),
         "samples": measured.samples,
+        "unsupported": unsupported,
+        "failed": failed,
     })
 }

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Settings, setup};
-use crate::http::{Connection, request};
+use crate::http::Connection;
 use crate::load::{Meter, Sample};
 use crate::target::Running;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(
     settings: &Settings,
     connections: usize,
 ) -> io::Result<Sample> {
-    setup::streams(server.address(), connections).await?;
+    setup::streams(server.address(), connections, setup::TEXT).await?;
     let mut ready = Vec::with_capacity(connections);
     for stream in 0..connections {
         let mut connection = Connection::open(server.address()).await?;
@@ -32,8 +32,8 @@ pub(super) async fn run(
             offset = setup::next_offset(&mut connection, &append).await?;
         }
         connection.exchange(&append).await?;
-        let path = format!("{}?offset={}", setup::path(stream), offset.as_deref().unwrap_or("-1"));
-        ready.push((connection, request("GET", &path, &[], b""), offset.is_some()));
+        let read = setup::read(stream, offset.as_deref().unwrap_or("-1"));
+        ready.push((connection, read, offset.is_some()));
     }
     let meter = Meter::start(settings.window)?;
     let mut workers = JoinSet::new();

@@ -1,4 +1,4 @@
-//! A reader that catches up with a large stream.
+//! Readers that catch up with a large stream.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,43 +6,50 @@ use std::net::SocketAddr;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Settings, setup};
-use crate::http::{Connection, request};
+use super::Settings;
+use super::setup::{self, Large};
+use crate::http::Connection;
 use crate::load::{Meter, Sample};
 use crate::target::Running;
-
-/// The size of one append.
-const MESSAGE_BYTES: usize = 1 << 20;
 
 /// How much is read at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// One reader follows `Stream-Next-Offset` to the tail, and begins again. An operation is one page.
-pub(super) async fn run(server: &Running, settings: &Settings) -> io::Result<Sample> {
-    let mut writer = setup::one_stream(server.address(), setup::BYTES).await?;
-    let append = setup::append(0, setup::BYTES, &vec![b'x'; MESSAGE_BYTES]);
-    let messages = settings.replay_bytes.div_ceil(MESSAGE_BYTES as u64);
-    for _ in 0..messages {
-        writer.exchange(&append).await?;
-    }
+/// Each reader follows `Stream-Next-Offset` to the tail, and begins again. An operation is one page.
+pub(super) async fn run(
+    server: &Running,
+    settings: &Settings,
+    json: bool,
+    readers: usize,
+) -> io::Result<Sample> {
+    let address = server.address();
+    let content_type = if json { setup::JSON } else { setup::BYTES };
+    setup::one_stream(address, 0, &[content_type]).await?;
+    let made = setup::fill(address, 0, content_type, settings.replay_bytes).await?;
     let meter = Meter::start(settings.window)?;
     let mut workers = JoinSet::new();
-    let total = messages * MESSAGE_BYTES as u64;
-    workers.spawn(follow(server.address(), total, meter.clone()));
+    for _ in 0..readers {
+        workers.spawn(follow(address, 0, made.clone(), meter.clone()));
+    }
     meter.measure(server.pid(), workers).await
 }
 
-async fn follow(address: SocketAddr, total: u64, meter: Meter) -> io::Result<()> {
+/// Replays a stream again and again until the window is over.
+pub(super) async fn follow(
+    address: SocketAddr,
+    stream: usize,
+    made: Large,
+    meter: Meter,
+) -> io::Result<()> {
     let mut reader = Connection::with_buffer(address, BUFFER_BYTES).await?;
+    let tail = made.offsets.last().ok_or_else(setup::no_offset)?;
     let mut begun = Instant::now();
     while !meter.is_over(begun) {
         let mut offset = "-1".to_owned();
         let mut received = 0;
-        while received < total && !meter.is_over(begun) {
-            let path = format!("{}?offset={offset}", setup::path(0));
-            reader.send(&request("GET", &path, &[], b"")).await?;
+        while offset != *tail && !meter.is_over(begun) {
+            reader.send(&setup::read(stream, &offset)).await?;
             let (head, next) = reader.head_and("stream-next-offset").await?;
-            offset = next.ok_or_else(|| io::Error::other("no Stream-Next-Offset"))?;
             let before = received;
             let count = |piece: &[u8]| {
                 meter.count_bytes(piece.len());
@@ -50,9 +57,15 @@ async fn follow(address: SocketAddr, total: u64, meter: Meter) -> io::Result<()>
             };
             reader.body(head.framing, count).await?;
             if received == before {
-                return Err(io::Error::other(format!("only {received} of {total} bytes")));
+                return Err(io::Error::other(format!(
+                    "nothing at {offset}, before the tail {tail}"
+                )));
             }
+            offset = next.ok_or_else(setup::no_offset)?;
             begun = meter.count(begun);
+        }
+        if offset == *tail && received < made.bytes {
+            return Err(io::Error::other(format!("only {received} of {} bytes", made.bytes)));
         }
     }
     Ok(())

@@ -11,15 +11,13 @@ use crate::http::{Connection, request};
 use crate::load::{Meter, Sample};
 use crate::target::Running;
 
-const BODY: [u8; 100] = [b'x'; 100];
-
 /// How long before the append the reader asks, so that it surely waits.
 const HEAD_START: Duration = Duration::from_millis(2);
 
 /// One writer and one reader, in turns. A nearly idle server: its latency includes waking up.
 pub(super) async fn run(server: &Running, settings: &Settings) -> io::Result<Sample> {
-    let mut writer = setup::one_stream(server.address(), setup::TEXT).await?;
-    let append = setup::append(0, setup::TEXT, &BODY);
+    let mut writer = setup::one_stream(server.address(), 0, &[setup::TEXT]).await?;
+    let append = setup::append(0, setup::TEXT, &setup::MESSAGE);
     let offset = setup::next_offset(&mut writer, &append).await?;
     let reader = Connection::open(server.address()).await?;
     let meter = Meter::start(settings.window)?;
@@ -37,7 +35,7 @@ async fn take_turns(
 ) -> io::Result<()> {
     let mut now = Instant::now();
     while !meter.is_over(now) {
-        let at = offset.as_deref().ok_or_else(|| io::Error::other("no Stream-Next-Offset"))?;
+        let at = offset.as_deref().ok_or_else(setup::no_offset)?;
         let path = format!("{}?live=long-poll&offset={at}", setup::path(0));
         reader.send(&request("GET", &path, &[], b"")).await?;
         sleep(HEAD_START).await;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::Expiry;
+use super::{Expiry, Retention};
 use crate::ContentType;
 
 /// One life of a stream. A stream that is deleted and created again under its old name has a new
@@ -37,10 +37,12 @@ impl fmt::Debug for StreamId {
 }
 
 /// The configuration of a stream, which never changes (section 5.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
     /// Echoed on every read exactly as it was given.
     pub content_type: ContentType,
     /// When the stream ends by itself.
     pub expiry: Expiry,
+    /// How much of it is kept.
+    pub retention: Retention,
 }

@@ -1,6 +1,6 @@
 //! Create (section 5.1): create a stream, or confirm that it is there as asked.
 
-use super::{Config, Expiry, Origin, Record, StreamId, StreamState};
+use super::{Config, Expiry, Origin, Record, Retention, StreamId, StreamState};
 use crate::{Batch, ContentType, Offset, StreamName, Timestamp};
 
 /// A request to create a stream, or to confirm that it exists so.
@@ -12,6 +12,8 @@ pub struct Create {
     pub content_type: Option<ContentType>,
     /// When it ends by itself; a fork's source decides otherwise.
     pub expiry: Option<Expiry>,
+    /// How much of it is kept; a fork's source decides otherwise.
+    pub retention: Option<Retention>,
     /// Whether it is closed from the beginning.
     pub closed: bool,
     /// Its first messages.
@@ -49,6 +51,8 @@ pub enum Mismatch {
     ContentType,
     /// Another TTL or time of expiry.
     Expiry,
+    /// Another retention policy.
+    Retention,
     /// Closed instead of open, or open instead of closed.
     Closed,
     /// Another origin: source, offset or sub-offset.
@@ -91,17 +95,15 @@ fn begin(create: &Create, now: Timestamp) -> Result<Record, CreateRejection> {
         None => None,
     };
     let (origin, inherited) = granted.cloned().unzip();
-    let (content_type, expiry) = match inherited {
-        Some(source) => (source.content_type, Expiry::of_fork(create.expiry, source.expiry)),
-        None => (ContentType::default(), create.expiry.unwrap_or_default()),
-    };
+    let inherited = inherited.unwrap_or_default();
     Ok(Record::Created {
         id: create.id,
         config: Config {
-            content_type: create.content_type.clone().unwrap_or(content_type),
-            expiry,
+            content_type: create.content_type.clone().unwrap_or(inherited.content_type),
+            expiry: Expiry::of_fork(create.expiry, inherited.expiry),
+            retention: Retention::of_fork(create.retention, inherited.retention),
         },
-        origin,
+        origin: origin.map(Box::new),
         batch: create.batch.clone(),
         closed: create.closed,
         at: now,
@@ -118,10 +120,16 @@ fn mismatch(state: &StreamState, create: &Create) -> Option<Mismatch> {
         Some(asked) => state.config.expiry == asked,
         None => inherits || state.config.expiry == Expiry::Never,
     };
+    let same_retention = match create.retention {
+        Some(asked) => state.config.retention == asked,
+        None => inherits || state.config.retention.is_unlimited(),
+    };
     if !same_type {
         Some(Mismatch::ContentType)
     } else if !same_expiry {
         Some(Mismatch::Expiry)
+    } else if !same_retention {
+        Some(Mismatch::Retention)
     } else if state.closed != create.closed {
         Some(Mismatch::Closed)
     } else if !same_origin(state.origin.as_ref(), create.fork.as_ref()) {

@@ -1,6 +1,6 @@
 //! How a stream or the beginning of it goes: delete (section 5.4), expiry (5.1), retention (4).
 
-use super::{Record, StreamState};
+use super::{Cut, Record, StreamState};
 use crate::Timestamp;
 
 /// Why a deletion is refused.
@@ -33,13 +33,12 @@ pub fn decide_expire(state: Option<&StreamState>, now: Timestamp) -> Option<Reco
     (!state.soft_deleted && state.is_expired(now)).then(|| end(state))
 }
 
-/// Decides whether dropping everything before a position changes anything.
-///
-/// The caller has chosen a position that begins a message.
-pub fn decide_truncate(state: Option<&StreamState>, before: u64) -> Option<Record> {
-    let state = state?;
-    let before = before.min(state.tail);
-    (before > state.earliest).then_some(Record::Truncated { before })
+/// Decides whether dropping everything before a message boundary changes anything.
+pub fn decide_truncate(state: Option<&StreamState>, cut: Cut) -> Option<Record> {
+    let state = state.filter(|state| !state.soft_deleted)?;
+    let Cut { before, messages } = cut;
+    (before > state.earliest && before <= state.tail)
+        .then_some(Record::Truncated { before, messages })
 }
 
 fn end(state: &StreamState) -> Record {

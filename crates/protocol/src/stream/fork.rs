@@ -130,13 +130,13 @@ pub fn decide_fork(
         earliest: source.earliest,
         lineage: lineage(source, point),
     };
-    let record = Record::ForkAdded { fork: fork.id };
+    let record = Record::ForkAdded { fork: fork.id, keeps: source.earliest };
     Ok(ForkGrant { record, origin, config: source.config.clone() })
 }
 
 /// Decides, for the source, whether a fork's letting go changes anything.
 pub fn decide_release(source: Option<&StreamState>, fork: StreamId) -> Option<Record> {
-    source?.forks.contains(&fork).then_some(Record::ForkReleased { fork })
+    source?.forks.contains_key(&fork).then_some(Record::ForkReleased { fork })
 }
 
 /// The source's own ancestors up to the point, then the source itself.

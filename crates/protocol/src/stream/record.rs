@@ -16,7 +16,7 @@ pub enum Record {
         /// Its configuration.
         config: Config,
         /// What it was forked from, if it is a fork.
-        origin: Option<Origin>,
+        origin: Option<Box<Origin>>,
         /// Its first messages.
         batch: Option<Batch>,
         /// Whether it is closed from the beginning.
@@ -46,11 +46,15 @@ pub enum Record {
     Truncated {
         /// The position of the earliest message that is kept.
         before: u64,
+        /// How many messages of this life lie before it, those dropped earlier included.
+        messages: u64,
     },
     /// A fork took a reference on this stream.
     ForkAdded {
         /// The life of the fork.
         fork: StreamId,
+        /// The position from which on it may read this stream.
+        keeps: u64,
     },
     /// A fork let go of this stream. The last release ends a soft-deleted stream.
     ForkReleased {

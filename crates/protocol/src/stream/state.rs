@@ -1,9 +1,10 @@
 //! All that a stream knows, and how a record changes it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Config, Origin, Record, StreamId};
-use crate::{Offset, Producer, ProducerId, StreamSeq, Timestamp};
+use super::{Config, Marks, Origin, Record, StreamId};
+use crate::stream::Expiry;
+use crate::{Batch, Offset, Producer, ProducerId, StreamSeq, Timestamp};
 
 /// What is known of one idempotent producer (section 5.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +36,20 @@ pub struct StreamState {
     pub tail: u64,
     /// How many messages were appended in this life, dropped ones included.
     pub messages: u64,
+    /// How many of them retention has dropped.
+    pub dropped: u64,
+    /// When messages were last appended.
+    pub appended_at: Timestamp,
+    /// How old the messages are, roughly; empty unless the stream has a retention policy.
+    pub marks: Marks,
     /// Whether no more may be appended.
     pub closed: bool,
     /// The idempotent producers that wrote to it.
     pub producers: HashMap<ProducerId, ProducerState>,
     /// The last `Stream-Seq`.
     pub last_seq: Option<StreamSeq>,
-    /// The forks that hold a reference on it.
-    pub forks: BTreeSet<StreamId>,
+    /// The forks that hold a reference on it, each with the position from which on it may read.
+    pub forks: BTreeMap<StreamId, u64>,
     /// Deleted, but kept for its forks.
     pub soft_deleted: bool,
 }
@@ -67,7 +74,7 @@ impl StreamState {
             Record::Deleted => true,
             Record::SoftDeleted => self.forks.is_empty(),
             Record::ForkReleased { fork } => {
-                self.soft_deleted && self.forks.iter().all(|held| held == fork)
+                self.soft_deleted && self.forks.keys().all(|held| held == fork)
             }
             _ => false,
         }
@@ -76,6 +83,18 @@ impl StreamState {
     /// The offset after the last message.
     pub fn next_offset(&self) -> Offset {
         Offset::new(self.tail)
+    }
+
+    /// The position before which nobody needs the messages any more: neither the stream's readers nor
+    /// its forks'. Storage may drop what lies before it.
+    pub fn kept(&self) -> u64 {
+        self.forks.values().copied().fold(self.earliest, u64::min)
+    }
+
+    /// Whether time alone can change the stream: it expires, or has a retention policy.
+    pub fn is_scheduled(&self) -> bool {
+        let Config { expiry, retention, .. } = &self.config;
+        !self.soft_deleted && (*expiry != Expiry::Never || !retention.is_unlimited())
     }
 
     /// Whether the stream has ended by itself.
@@ -92,33 +111,35 @@ impl StreamState {
         let Record::Created { id, config, origin, batch, closed, at } = record else {
             return None;
         };
-        let start = origin.as_ref().map_or(0, Origin::point);
-        Some(Self {
+        let start = origin.as_ref().map_or(0, |origin| origin.point());
+        let mut state = Self {
             id: *id,
             version: 1,
             config: config.clone(),
-            origin: origin.clone(),
+            origin: origin.as_deref().cloned(),
             created_at: *at,
             touched_at: *at,
             earliest: origin.as_ref().map_or(0, |origin| origin.earliest),
-            tail: start + batch.as_ref().map_or(0, |batch| batch.size()),
-            messages: batch.as_ref().map_or(0, |batch| batch.count()),
+            tail: start,
+            messages: 0,
+            dropped: 0,
+            appended_at: *at,
+            marks: Marks::default(),
             closed: *closed,
             producers: HashMap::new(),
             last_seq: None,
-            forks: BTreeSet::new(),
+            forks: BTreeMap::new(),
             soft_deleted: false,
-        })
+        };
+        state.add(batch.as_ref(), *at);
+        Some(state)
     }
 
     /// Folds in a record that does not end the stream (see [`ends_with`](Self::ends_with)).
     pub fn apply(&mut self, record: &Record) {
         match record {
             Record::Appended { batch, producer, seq, closes, at } => {
-                if let Some(batch) = batch {
-                    self.tail += batch.size();
-                    self.messages += batch.count();
-                }
+                self.add(batch.as_ref(), *at);
                 if let Some(producer) = producer {
                     self.apply_producer(producer);
                 }
@@ -129,11 +150,13 @@ impl StreamState {
                 self.touch(*at);
             }
             Record::Touched { at } => self.touch(*at),
-            Record::Truncated { before } => {
+            Record::Truncated { before, messages } => {
                 self.earliest = self.earliest.max(*before).min(self.tail);
+                self.dropped = self.dropped.max(*messages).min(self.messages);
+                self.marks.truncate_before(self.earliest);
             }
-            Record::ForkAdded { fork } => {
-                self.forks.insert(*fork);
+            Record::ForkAdded { fork, keeps } => {
+                self.forks.insert(*fork, *keeps);
             }
             Record::ForkReleased { fork } => {
                 self.forks.remove(fork);
@@ -142,6 +165,17 @@ impl StreamState {
             Record::Created { .. } | Record::Deleted => return,
         }
         self.version += 1;
+    }
+
+    fn add(&mut self, batch: Option<&Batch>, at: Timestamp) {
+        let Some(batch) = batch else { return };
+        if !self.config.retention.is_unlimited() {
+            let (earliest, tail) = (self.earliest_mark(), self.tail_mark());
+            self.marks.note(&self.config.retention, earliest, tail, at);
+        }
+        self.tail += batch.size();
+        self.messages += batch.count();
+        self.appended_at = at;
     }
 
     fn apply_producer(&mut self, producer: &Producer) {

@@ -1,9 +1,9 @@
 //! Tables: which of several errors is told, and what a re-creation may differ in.
 
 use streamkeeper_protocol::stream::{
-    Append, AppendDecision, AppendRejection, Create, CreateDecision, CreateRejection,
-    DeleteRejection, Expiry, ForkRequest, Mismatch, Origin, ProducerState, Record, StreamState,
-    decide_append, decide_create, decide_delete, decide_expire, decide_truncate,
+    Append, AppendDecision, AppendRejection, Create, CreateDecision, CreateRejection, Cut,
+    DeleteRejection, Expiry, ForkRequest, Mismatch, Origin, ProducerState, Record, Retention,
+    StreamState, decide_append, decide_create, decide_delete, decide_expire, decide_truncate,
 };
 use streamkeeper_protocol::{Offset, Producer};
 
@@ -90,7 +90,7 @@ fn absence_and_emptiness_come_before_everything() {
     let append = wrong(Some(producer("p", 1, 9)), true, true);
     assert_eq!(decide_append(None, &append, at(1)), Err(AppendRejection::NotFound));
     let mut gone = used(true);
-    gone.forks.insert(id(7));
+    gone.forks.insert(id(7), 0);
     gone.apply(&Record::SoftDeleted);
     assert_eq!(decide_append(Some(&gone), &append, at(1)), Err(AppendRejection::Gone));
     let empty = Append { batch: None, ..append };
@@ -150,6 +150,10 @@ fn offsets_end_where_their_tokens_do() {
     }
 }
 
+fn at_most(messages: u64) -> Retention {
+    Retention { max_messages: std::num::NonZeroU64::new(messages), ..Default::default() }
+}
+
 #[test]
 fn a_creation_tells_what_differs() {
     let origin = Origin {
@@ -183,6 +187,8 @@ fn a_creation_tells_what_differs() {
         ),
         (&stream, Create { expiry: Some(ttl(1)), ..plain() }, no(Mismatch::Expiry)),
         (&stream, Create { expiry: Some(Expiry::At(at(1))), ..plain() }, no(Mismatch::Expiry)),
+        (&stream, Create { retention: Some(Retention::default()), ..plain() }, yes.clone()),
+        (&stream, Create { retention: Some(at_most(1)), ..plain() }, no(Mismatch::Retention)),
         (&stream, Create { closed: true, ..plain() }, no(Mismatch::Closed)),
         (&stream, forked("s", None, 0), no(Mismatch::Origin)),
         (&fork, forked("s", Some(4), 1), yes.clone()),
@@ -206,7 +212,7 @@ fn a_stream_ends_in_one_way_and_once() {
     let mut state = Some(folded(&[created(1, None, None)]));
     assert_eq!(decide_delete(state.as_ref(), at(0)), Ok(Record::Deleted));
     assert_eq!(decide_expire(state.as_ref(), at(i64::MAX)), None);
-    StreamState::fold(&mut state, &Record::ForkAdded { fork: id(2) });
+    StreamState::fold(&mut state, &Record::ForkAdded { fork: id(2), keeps: 0 });
     assert_eq!(decide_delete(state.as_ref(), at(0)), Ok(Record::SoftDeleted));
     StreamState::fold(&mut state, &Record::SoftDeleted);
     if let Some(state) = &mut state {
@@ -227,11 +233,13 @@ fn a_stream_ends_in_one_way_and_once() {
 #[test]
 fn truncation_moves_forward_and_not_past_the_tail() {
     let mut state = Some(used(false));
-    assert_eq!(decide_truncate(state.as_ref(), 0), None);
-    let record = decide_truncate(state.as_ref(), 99).unwrap();
-    assert_eq!(record, Record::Truncated { before: 3 });
+    let cut = |before| Cut { before, messages: 1 };
+    assert_eq!(decide_truncate(state.as_ref(), cut(0)), None);
+    assert_eq!(decide_truncate(state.as_ref(), cut(99)), None, "not of this life");
+    let record = decide_truncate(state.as_ref(), cut(3)).unwrap();
+    assert_eq!(record, Record::Truncated { before: 3, messages: 1 });
     StreamState::fold(&mut state, &record);
-    assert_eq!(decide_truncate(state.as_ref(), 2), None);
-    assert_eq!(decide_truncate(None, 2), None);
+    assert_eq!(decide_truncate(state.as_ref(), cut(2)), None);
+    assert_eq!(decide_truncate(None, cut(2)), None);
     assert_eq!(state.unwrap().earliest, 3);
 }

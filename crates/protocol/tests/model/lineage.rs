@@ -8,7 +8,7 @@ use streamkeeper_protocol::{Offset, stream::Origin};
 
 use crate::words::*;
 
-fn fork(source: &StreamState, anchor: Option<u64>, sub_bytes: u64) -> Fork {
+pub(crate) fn fork(source: &StreamState, anchor: Option<u64>, sub_bytes: u64) -> Fork {
     Fork {
         id: id(99),
         source: name("s"),
@@ -123,7 +123,7 @@ fn a_fork_of_a_truncated_source_begins_where_its_source_does() {
     let source = folded(&[
         created(1, None, batch("dropped")),
         text("kept"),
-        Record::Truncated { before: 7 },
+        Record::Truncated { before: 7, messages: 1 },
     ]);
     let before = decide_fork(Some(&source), &fork(&source, Some(3), 0), at(0));
     let earliest = Offset::new(7);

@@ -8,4 +8,5 @@ mod lineage;
 mod naive;
 mod random;
 mod real;
+mod retention;
 mod words;

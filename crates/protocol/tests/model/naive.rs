@@ -175,7 +175,7 @@ impl World {
                 }
             }
             Command::Truncate { name, messages } => {
-                if let Some(stream) = &mut self.streams[*name] {
+                if let Some(stream) = self.streams[*name].as_mut().filter(|s| !s.soft_deleted) {
                     stream.dropped = stream.dropped.max(*messages).min(stream.messages.len());
                 }
                 vec![words("truncated")]

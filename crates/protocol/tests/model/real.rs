@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use streamkeeper_protocol::stream::{
-    Append, AppendDecision, AppendRejection, Create, CreateDecision, CreateRejection,
-    DeleteRejection, Expiry, Record, StreamId, StreamState, decide_append, decide_create,
+    Append, AppendDecision, AppendRejection, Create, CreateDecision, CreateRejection, Cut,
+    DeleteRejection, Expiry, Origin, Record, StreamId, StreamState, decide_append, decide_create,
     decide_delete, decide_expire, decide_release, decide_truncate,
 };
 use streamkeeper_protocol::{Batch, ContentType, Timestamp, json};
@@ -118,6 +118,7 @@ impl Real {
                     id: id(self.lives),
                     content_type: content_type.map(|kind| typed(TYPES[kind])),
                     expiry: asked.map(end),
+                    retention: None,
                     closed: *closed,
                     batch: None,
                     fork: None,
@@ -176,11 +177,13 @@ impl Real {
             }
             Command::Truncate { name, messages } => {
                 let state = self.streams[*name].as_ref();
-                let before = state
-                    .map(|state| self.read(state))
-                    .and_then(|all| all.get(*messages).map(|(begin, _)| *begin));
-                let before = before.unwrap_or(u64::MAX);
-                if let Some(record) = decide_truncate(state, before) {
+                let all = state.map(|state| self.read(state)).unwrap_or_default();
+                let before = all.get(*messages).map(|(begin, _)| *begin);
+                let before = before.or(state.map(|state| state.tail)).unwrap_or(0);
+                let own = state.and_then(|state| state.origin.as_ref()).map_or(0, Origin::point);
+                let dropped = all.iter().filter(|(begin, _)| (own..before).contains(begin));
+                let cut = Cut { before, messages: dropped.count() as u64 };
+                if let Some(record) = decide_truncate(state, cut) {
                     self.write(*name, &record);
                 }
                 words("truncated")

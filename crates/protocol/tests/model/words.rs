@@ -54,12 +54,21 @@ pub(crate) fn append(text: &str) -> Append {
 
 /// A plain creation.
 pub(crate) fn create() -> Create {
-    Create { id: id(1), content_type: None, expiry: None, closed: false, batch: None, fork: None }
+    Create {
+        id: id(1),
+        content_type: None,
+        expiry: None,
+        retention: None,
+        closed: false,
+        batch: None,
+        fork: None,
+    }
 }
 
 /// A creation's record.
 pub(crate) fn created(life: u64, origin: Option<Origin>, batch: Option<Batch>) -> Record {
-    let config = Config { content_type: typed("text/plain"), expiry: Expiry::Never };
+    let config = Config { content_type: typed("text/plain"), ..Default::default() };
+    let origin = origin.map(Box::new);
     Record::Created { id: id(life), config, origin, batch, closed: false, at: at(0) }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Kept {
 /// The position at which a stream's own messages begin that are kept.
 pub(crate) fn start(state: &StreamState) -> u64 {
     let point = state.origin.as_ref().map_or(0, |origin| origin.point());
-    point.max(state.earliest)
+    point.max(state.kept())
 }
 
 /// Finds gaps and references that are not mutual; streams that have lost something are told so.
@@ -45,7 +45,7 @@ pub(crate) fn judge(catalog: &mut Catalog) -> BTreeMap<StreamId, Kept> {
         findings
             .extend(covered.twice.map(|at| format!("messages at position {at} are there twice")));
         let counted = catalog.counted.get(id).copied().unwrap_or(0) + covered.journaled;
-        let whole = state.earliest <= state.origin.as_ref().map_or(0, |origin| origin.point());
+        let whole = state.kept() <= state.origin.as_ref().map_or(0, |origin| origin.point());
         if catalog.deep && whole && end == state.tail && bad.is_empty() && counted != state.messages
         {
             let told = state.messages;
@@ -113,7 +113,7 @@ fn judge_forks(catalog: &mut Catalog, kept: &mut BTreeMap<StreamId, Kept>) {
     for (id, stream) in &catalog.fold.streams {
         let Some(state) = &stream.state else { continue };
         let label = stream.label(*id);
-        for fork in &state.forks {
+        for fork in state.forks.keys() {
             let held = catalog.stream(*fork);
             let origin = held.and_then(|held| Some((held, held.state.as_ref()?.origin.as_ref())));
             if let Some((held, origin)) = origin
@@ -127,7 +127,7 @@ fn judge_forks(catalog: &mut Catalog, kept: &mut BTreeMap<StreamId, Kept>) {
         let Some(origin) = &state.origin else { continue };
         let source = catalog.stream(origin.source_id);
         let known = source.and_then(|source| source.state.as_ref());
-        if known.is_some_and(|source| !source.forks.contains(id)) {
+        if known.is_some_and(|source| !source.forks.contains_key(id)) {
             let what = format!("its source `{}` holds no reference for it", origin.source);
             findings.push(Finding::of_stream(label.clone(), what));
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use streamkeeper_protocol::stream::{
-    Ancestor, Config, Expiry, Origin, Record, StreamId, StreamState,
+    Ancestor, Config, Expiry, Origin, Record, Retention, StreamId, StreamState,
 };
 use streamkeeper_protocol::{
     Batch, ContentType, Offset, Producer, StreamName, StreamSeq, Timestamp, Ttl,
@@ -98,7 +99,7 @@ impl Fixture {
     }
 
     pub(crate) fn create(&mut self, name: &str, number: u128, messages: &[&str]) -> &mut Self {
-        let config = Config { content_type: ContentType::default(), expiry: Expiry::Never };
+        let config = Config::default();
         self.create_with(name, number, config, None, messages, false)
     }
 
@@ -113,6 +114,7 @@ impl Fixture {
     ) -> &mut Self {
         let at = Timestamp::from_millis(1_000);
         let batch = batch(messages);
+        let origin = origin.map(Box::new);
         self.write(name, Record::Created { id: id(number), config, origin, batch, closed, at })
     }
 
@@ -164,7 +166,7 @@ impl Fixture {
             earliest: state.earliest,
             lineage: lineage.into(),
         };
-        self.write(source, Record::ForkAdded { fork: id(number) });
+        self.write(source, Record::ForkAdded { fork: id(number), keeps: state.earliest });
         self.create_with(name, number, state.config, Some(origin), messages, false)
     }
 
@@ -174,10 +176,16 @@ impl Fixture {
         let json = Config {
             content_type: ContentType::parse("application/json; charset=\"utf-8\"").unwrap(),
             expiry: Expiry::Ttl(Ttl::new(3600).unwrap()),
+            retention: Retention {
+                max_age: Ttl::new(9).ok(),
+                max_messages: NonZeroU64::new(2),
+                max_bytes: NonZeroU64::new(1 << 40),
+            },
         };
         let until = Config {
             content_type: ContentType::parse("text/plain").unwrap(),
             expiry: Expiry::At(Timestamp::from_millis(4_000_000_000_000)),
+            retention: Retention::default(),
         };
         log.create("bytes", 7, &["hello ", "world"]).append("bytes", &["\u{1}\u{0}\"\\"]);
         log.create("empty", 3, &[]);
@@ -194,7 +202,7 @@ impl Fixture {
         log.append_with("a/json \"é\"", &["[3],"], None, None, true);
         log.write("empty", Record::Touched { at: Timestamp::from_millis(5_000) });
         log.create("cut", 20, &["one", "two"]).append("cut", &["three"]).append("cut", &["four"]);
-        log.write("cut", Record::Truncated { before: 6 });
+        log.write("cut", Record::Truncated { before: 6, messages: 2 });
         log.create("source", 30, &["0123456789"]);
         log.fork("source", "b/fork", 2, 4, &["own"]).append("b/fork", &["more"]);
         log.fork("b/fork", "b/grandchild", 40, 9, &["x"]);

@@ -214,8 +214,9 @@ impl Fold {
         }
         state.apply(&frame.record);
         stream.places.extend(place);
-        if let Record::Truncated { before } = frame.record {
-            stream.places.retain(|place| place.span().1 > before);
+        if matches!(frame.record, Record::Truncated { .. } | Record::ForkReleased { .. }) {
+            let kept = state.kept();
+            stream.places.retain(|place| place.span().1 > kept);
         }
     }
 

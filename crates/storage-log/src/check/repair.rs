@@ -135,10 +135,11 @@ fn cut(
     state
 }
 
-fn children(catalog: &Catalog, source: StreamId) -> impl Iterator<Item = StreamId> + '_ {
+/// The forks of a stream, each with the position from which on it may read.
+fn children(catalog: &Catalog, source: StreamId) -> impl Iterator<Item = (StreamId, u64)> + '_ {
     catalog.fold.streams.iter().filter_map(move |(fork, stream)| {
         let origin = stream.state.as_ref()?.origin.as_ref()?;
-        (origin.source_id == source).then_some(*fork)
+        (origin.source_id == source).then_some((*fork, origin.earliest))
     })
 }
 
@@ -149,7 +150,7 @@ fn adopt(catalog: &Catalog, fates: &mut BTreeMap<StreamId, Fate>) {
         let Some(source_id) = origin.map(|origin| origin.source_id) else { continue };
         let Some(source) = catalog.stream(source_id) else { continue };
         let (Some(name), Some(state)) = (&source.name, &source.state) else { continue };
-        let lacks = !state.forks.contains(fork) && source.marked.is_none();
+        let lacks = !state.forks.contains_key(fork) && source.marked.is_none();
         if lacks && !fates.contains_key(&source_id) {
             let mut state = state.clone();
             state.forks.extend(children(catalog, source_id));

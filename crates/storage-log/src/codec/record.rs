@@ -1,8 +1,10 @@
 //! Records, without their messages: those follow as they are, so that a read finds them in one piece.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 use streamkeeper_protocol::header::{Producer, ProducerId, StreamSeq};
-use streamkeeper_protocol::stream::{Ancestor, Config, Expiry, Origin, Record};
+use streamkeeper_protocol::stream::{Ancestor, Config, Expiry, Origin, Record, Retention};
 use streamkeeper_protocol::{Batch, ContentType, Lengths, Offset, StreamName, Ttl};
 
 use super::{Malformed, Reader, Writer};
@@ -24,7 +26,7 @@ pub(crate) fn encode_record(buffer: &mut Vec<u8>, record: &Record) {
             w.u8(CREATED);
             w.id(*id);
             config(&mut w, c);
-            w.option(origin.as_ref(), self::origin);
+            w.option(origin.as_deref(), self::origin);
             lengths(&mut w, batch.as_ref());
             w.bool(*closed);
             w.time(*at);
@@ -41,13 +43,15 @@ pub(crate) fn encode_record(buffer: &mut Vec<u8>, record: &Record) {
             w.u8(TOUCHED);
             w.time(*at);
         }
-        Record::Truncated { before } => {
+        Record::Truncated { before, messages } => {
             w.u8(TRUNCATED);
             w.varint(*before);
+            w.varint(*messages);
         }
-        Record::ForkAdded { fork } => {
+        Record::ForkAdded { fork, keeps } => {
             w.u8(FORK_ADDED);
             w.id(*fork);
+            w.varint(*keeps);
         }
         Record::ForkReleased { fork } => {
             w.u8(FORK_RELEASED);
@@ -64,7 +68,7 @@ pub(crate) fn decode_record(r: &mut Reader<'_>, payload: Bytes) -> Result<Record
         CREATED => Record::Created {
             id: r.id()?,
             config: read_config(r)?,
-            origin: r.option(read_origin)?,
+            origin: r.option(read_origin)?.map(Box::new),
             batch: read_batch(r, payload)?,
             closed: r.bool()?,
             at: r.time()?,
@@ -77,8 +81,8 @@ pub(crate) fn decode_record(r: &mut Reader<'_>, payload: Bytes) -> Result<Record
             at: r.time()?,
         },
         TOUCHED => Record::Touched { at: r.time()? },
-        TRUNCATED => Record::Truncated { before: r.varint()? },
-        FORK_ADDED => Record::ForkAdded { fork: r.id()? },
+        TRUNCATED => Record::Truncated { before: r.varint()?, messages: r.varint()? },
+        FORK_ADDED => Record::ForkAdded { fork: r.id()?, keeps: r.varint()? },
         FORK_RELEASED => Record::ForkReleased { fork: r.id()? },
         SOFT_DELETED => Record::SoftDeleted,
         DELETED => Record::Deleted,
@@ -100,6 +104,11 @@ pub(super) fn config(w: &mut Writer<'_>, config: &Config) {
             w.time(at);
         }
     }
+    let Retention { max_age, max_messages, max_bytes } = config.retention;
+    // Zero is no limit: a limit is never zero.
+    w.varint(max_age.map_or(0, Ttl::seconds));
+    w.varint(max_messages.map_or(0, NonZeroU64::get));
+    w.varint(max_bytes.map_or(0, NonZeroU64::get));
 }
 
 pub(super) fn read_config(r: &mut Reader<'_>) -> Result<Config, Malformed> {
@@ -111,7 +120,14 @@ pub(super) fn read_config(r: &mut Reader<'_>) -> Result<Config, Malformed> {
         2 => Expiry::At(r.time()?),
         _ => return Err(Malformed("an unknown kind of expiry")),
     };
-    Ok(Config { content_type, expiry })
+    let max_age = match r.varint()? {
+        0 => None,
+        seconds => Some(Ttl::new(seconds).map_err(|_| Malformed("not an age"))?),
+    };
+    let max_messages = NonZeroU64::new(r.varint()?);
+    let max_bytes = NonZeroU64::new(r.varint()?);
+    let retention = Retention { max_age, max_messages, max_bytes };
+    Ok(Config { content_type, expiry, retention })
 }
 
 pub(super) fn origin(w: &mut Writer<'_>, origin: &Origin) {

@@ -9,6 +9,7 @@ use streamkeeper_storage::{Completer, StorageError};
 use super::slot::{JournalRef, Slot};
 use super::stream::Stream;
 use super::{Engine, Writing};
+use crate::filed::{Cover, Run};
 use crate::frame::{self, RecordFrame};
 use crate::journal::{Journal, WriteError};
 
@@ -302,14 +303,24 @@ impl Engine {
                 return (true, std::mem::take(&mut slot.filed));
             }
             slot.journal.extend(reference);
-            match frame.record {
-                Record::Truncated { before } => (false, slot.truncate_before(before)),
-                _ => (false, Vec::new()),
-            }
+            (false, slot.drop_unkept(&frame.record))
         });
         match ended {
             true => self.forget(&stream, &dead),
             false => self.count_dead(&dead),
+        }
+    }
+}
+
+impl Slot {
+    /// Drops what nobody needs any more after a record; returns the runs.
+    pub(super) fn drop_unkept(&mut self, record: &Record) -> Vec<(Cover, Run)> {
+        match record {
+            Record::Truncated { .. } | Record::ForkReleased { .. } => {
+                let kept = self.kept();
+                self.truncate_before(kept)
+            }
+            _ => Vec::new(),
         }
     }
 }

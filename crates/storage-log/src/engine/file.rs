@@ -53,11 +53,8 @@ impl Engine {
                 writer.tombstone(*id);
                 continue;
             };
-            let (state, earliest) = stream.look(|slot| {
-                let earliest = slot.state().map_or(0, |state| state.earliest);
-                (slot.filed_state(), earliest)
-            });
-            for chunk in chunks.iter().filter(|chunk| chunk.end() > earliest) {
+            let (state, kept) = stream.look(|slot| (slot.filed_state(), slot.kept()));
+            for chunk in chunks.iter().filter(|chunk| chunk.end() > kept) {
                 writer.add(chunk)?;
             }
             installed.push((*id, writer.end_stream(*id, &stream.name, &state)?));

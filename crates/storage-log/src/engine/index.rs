@@ -90,24 +90,38 @@ impl Index {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Vec<StreamName> {
-        let mut listed: Vec<StreamName> = Vec::new();
+        self.select(prefix, after, limit, |_| true)
+    }
+
+    /// The same, of the streams that are asked for.
+    pub(crate) fn select(
+        &self,
+        prefix: &str,
+        after: Option<&StreamName>,
+        limit: usize,
+        wanted: impl Fn(&Stream) -> bool,
+    ) -> Vec<StreamName> {
+        let mut selected = Vec::new();
         let mut from = match after {
             Some(after) if after.as_str() >= prefix => Bound::Excluded(after.to_string()),
             _ => Bound::Included(prefix.to_owned()),
         };
         loop {
-            let step = LIST_STEP.min(limit - listed.len());
-            let names = self.names.read();
-            let range =
-                names.range::<str, _>((from.as_ref().map(String::as_str), Bound::Unbounded));
-            let range = range.map(|named| &named.0.name);
-            let before = listed.len();
-            let found = range.take_while(|name| name.as_str().starts_with(prefix)).take(step);
-            listed.extend(found.cloned());
-            if listed.len() - before < LIST_STEP {
-                return listed;
+            let step: Vec<Arc<Stream>> = {
+                let names = self.names.read();
+                let from = from.as_ref().map(String::as_str);
+                let streams = names.range::<str, _>((from, Bound::Unbounded)).map(|named| &named.0);
+                let streams = streams.take_while(|stream| stream.name.as_str().starts_with(prefix));
+                streams.take(LIST_STEP).cloned().collect()
+            };
+            let names = step.iter().filter(|stream| wanted(stream)).map(|stream| &stream.name);
+            selected.extend(names.take(limit - selected.len()).cloned());
+            match step.last() {
+                Some(last) if step.len() == LIST_STEP && selected.len() < limit => {
+                    from = Bound::Excluded(last.name.to_string());
+                }
+                _ => return selected,
             }
-            from = Bound::Excluded(listed[listed.len() - 1].to_string());
         }
     }
 

@@ -84,18 +84,17 @@ impl Engine {
                 }
                 continue;
             };
-            let (state, runs, earliest) = stream.look(|slot| {
-                let earliest = slot.state().map_or(0, |state| state.earliest);
+            let (state, runs, kept) = stream.look(|slot| {
                 let runs: Vec<(Cover, Run)> =
                     slot.filed.iter().filter(|(at, _)| covers.contains(at)).copied().collect();
-                (slot.filed_state(), runs, earliest)
+                (slot.filed_state(), runs, slot.kept())
             });
             for (cover, run) in runs {
                 let Some(reader) = readers.iter().find(|reader| reader.cover == cover) else {
                     continue;
                 };
                 // What retention has dropped is left out, but for the rest of a block.
-                let mut from = run.first.max(earliest);
+                let mut from = run.first.max(kept);
                 while from < run.end {
                     let chunks = reader.read(&run, from, COPY_BYTES);
                     let chunks = chunks.inspect_err(|error| self.found(cover, error))?;
@@ -135,12 +134,12 @@ impl Engine {
                 if slot.ended {
                     return runs;
                 }
-                let earliest = slot.state().map_or(0, |state| state.earliest);
+                let needed = slot.kept();
                 let at = slot.filed.iter().position(|(at, _)| covers.contains(at)).unwrap_or(0);
                 slot.filed.retain(|(at, _)| !covers.contains(at));
                 let at = at.min(slot.filed.len());
                 let (kept, dead): (Vec<Run>, _) =
-                    runs.into_iter().partition(|run| run.end > earliest);
+                    runs.into_iter().partition(|run| run.end > needed);
                 slot.filed.splice(at..at, kept.into_iter().map(|run| (merged, run)));
                 dead
             });

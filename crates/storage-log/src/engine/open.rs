@@ -375,10 +375,7 @@ impl Slot {
         }
         state.apply(&frame.record);
         self.journal.extend(reference);
-        match frame.record {
-            Record::Truncated { before } => Replayed::Done(self.truncate_before(before)),
-            _ => Replayed::Done(Vec::new()),
-        }
+        Replayed::Done(self.drop_unkept(&frame.record))
     }
 }
 

@@ -71,7 +71,7 @@ impl Engine {
         let state = slot.state()?;
         let tail = state.tail;
         // What retention has dropped may still be there, in part.
-        range.from = range.from.max(state.earliest);
+        range.from = range.from.max(state.kept());
         let (filed, segments) = (self.filed.read(), self.segments.read());
         let missing = || StorageError::Corrupt("a file of the log is missing".into());
         let mut places = Vec::new();

@@ -53,13 +53,15 @@ impl Slot {
     /// Takes what a later segment tells: the state, and more runs. Returns the runs that the state says
     /// are dropped.
     pub(crate) fn learn(&mut self, newer: Self) -> Vec<(Cover, Run)> {
-        let earliest = match &newer.state {
+        self.state = newer.state;
+        self.filed.extend(newer.filed);
+        // Nearly all have lost nothing, which is cheap to tell.
+        let earliest = match &self.state {
             State::Cold(state) => codec::earliest(state).unwrap_or(0),
             State::Hot(state) => state.earliest,
         };
-        self.state = newer.state;
-        self.filed.extend(newer.filed);
-        self.truncate_before(earliest)
+        let kept = if earliest > 0 { self.kept() } else { 0 };
+        self.truncate_before(kept)
     }
 
     /// The durable state.
@@ -78,6 +80,11 @@ impl Slot {
         }
     }
 
+    /// The position before which nobody needs the messages.
+    pub(crate) fn kept(&mut self) -> u64 {
+        self.state().map_or(0, |state| state.kept())
+    }
+
     /// The durable state as it is filed: encoded, and marked if something of the stream is lost.
     pub(crate) fn filed_state(&self) -> Vec<u8> {
         let bytes = match &self.state {
@@ -87,6 +94,14 @@ impl Slot {
         match &self.corrupt {
             Some(reason) => codec::mark_corrupt(reason, &bytes).into_vec(),
             None => bytes,
+        }
+    }
+
+    /// Whether time alone can change the stream.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        match &self.state {
+            State::Cold(bytes) => codec::is_scheduled(bytes),
+            State::Hot(state) => state.is_scheduled(),
         }
     }
 
@@ -132,8 +147,9 @@ impl Slot {
         };
         // The id is known to whoever holds these bytes.
         match codec::without_id(state, id) {
-            Some(rest) => {
+            Some((begin, rest)) => {
                 w.bool(true);
+                buffer.extend_from_slice(&begin);
                 buffer.extend_from_slice(rest);
             }
             None => {
@@ -157,7 +173,7 @@ impl Slot {
             (0..count).map(|_| journal_ref(&mut r)).collect::<Result<_, _>>()?
         };
         let state = match r.bool()? {
-            true => codec::with_id(r.0, id).into(),
+            true => codec::with_id(r.0, id).ok_or(Malformed("no state"))?.into(),
             false => r.0.into(),
         };
         Ok(Self { state: State::Cold(state), filed, journal, corrupt, ended })
@@ -190,7 +206,7 @@ mod tests {
         let run = Run { first: 5, end: 1 << 40, offset: 32, size: u32::MAX, index: 1 << 33 };
         let record = JournalRef { first: 9, end: 10, segment: 4, offset: 1 << 35, length: 77 };
         let record = JournalRef { end: u64::MAX, ..record };
-        for state in [&b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07rest"[..], b"", b"\xdaabc"] {
+        for state in [&b"\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07rest"[..], b"", b"\xdaabc"] {
             let mut slot = Slot::cold(state);
             slot.filed = vec![(cover, run), (cover, run)];
             slot.journal = vec![record];

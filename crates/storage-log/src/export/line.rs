@@ -1,10 +1,10 @@
 //! The lines of an export, as they are written.
 
 use streamkeeper_protocol::StreamName;
-use streamkeeper_protocol::stream::{Expiry, StreamState};
+use streamkeeper_protocol::stream::{Expiry, Retention, StreamState};
 use streamkeeper_storage::Chunk;
 
-use super::json::{self, Object};
+use super::json::Object;
 use super::{FORMAT, VERSION, base64};
 
 /// The first line.
@@ -28,6 +28,16 @@ pub(super) fn stream(line: &mut String, name: &StreamName, state: &StreamState) 
         Expiry::Ttl(ttl) => object.plain("ttl_seconds", ttl.seconds()),
         Expiry::At(at) => object.plain("expires_at", at.as_millis()),
     }
+    let Retention { max_age, max_messages, max_bytes } = state.config.retention;
+    if let Some(age) = max_age {
+        object.plain("max_age_seconds", age.seconds());
+    }
+    if let Some(messages) = max_messages {
+        object.plain("max_messages", messages);
+    }
+    if let Some(bytes) = max_bytes {
+        object.plain("max_bytes", bytes);
+    }
     object.plain("created_at", state.created_at.as_millis());
     object.plain("touched_at", state.touched_at.as_millis());
     object.plain("closed", state.closed);
@@ -35,6 +45,18 @@ pub(super) fn stream(line: &mut String, name: &StreamName, state: &StreamState) 
     object.plain("earliest", state.earliest);
     object.plain("tail", state.tail);
     object.plain("messages", state.messages);
+    object.plain("dropped", state.dropped);
+    object.plain("appended_at", state.appended_at.as_millis());
+    if !state.config.retention.is_unlimited() {
+        object.list("marks", &state.marks.marks, |line, mark| {
+            let mut object = Object::begin(line);
+            object.plain("position", mark.position);
+            object.plain("messages", mark.messages);
+            object.plain("at", mark.at.as_millis());
+            object.end();
+        });
+        object.plain("unmarked_since", state.marks.since.as_millis());
+    }
     object.plain("version", state.version);
     let mut producers: Vec<_> = state.producers.iter().collect();
     producers.sort_unstable_by_key(|(id, _)| *id);
@@ -63,7 +85,12 @@ pub(super) fn stream(line: &mut String, name: &StreamName, state: &StreamState) 
         });
         inner.end();
     }
-    object.list("forks", &state.forks, |line, fork| json::text(line, &fork.to_string()));
+    object.list("forks", &state.forks, |line, (fork, keeps)| {
+        let mut object = Object::begin(line);
+        object.text("id", &fork.to_string());
+        object.plain("keeps", keeps);
+        object.end();
+    });
     object.end();
 }
 

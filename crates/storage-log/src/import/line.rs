@@ -1,10 +1,11 @@
 //! The lines of an export, as they are read.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 
 use streamkeeper_protocol::stream::{
-    Ancestor, Config, Expiry, Origin, ProducerState, StreamId, StreamState,
+    Ancestor, Config, Expiry, Mark, Marks, Origin, ProducerState, Retention, StreamId, StreamState,
 };
 use streamkeeper_protocol::{
     Batch, ContentType, Offset, ProducerId, StreamName, StreamSeq, Timestamp, Ttl,
@@ -65,13 +66,16 @@ fn stream(members: &mut Members<'_>) -> Result<(StreamName, StreamState), String
     let state = StreamState {
         id: id(&members.text("id")?)?,
         version: members.number("version")?,
-        config: Config { content_type, expiry: expiry(members)? },
+        config: Config { content_type, expiry: expiry(members)?, retention: retention(members)? },
         origin: members.take("origin").map(origin).transpose()?,
         created_at: members.time("created_at")?,
         touched_at: members.time("touched_at")?,
         earliest: members.number("earliest")?,
         tail: members.number("tail")?,
         messages: members.number("messages")?,
+        dropped: members.number("dropped")?,
+        appended_at: members.time("appended_at")?,
+        marks: marks(members)?,
         closed: members.flag("closed")?,
         producers: producers(members.list("producers")?)?,
         last_seq: members.take("last_seq").map(last_seq).transpose()?,
@@ -142,10 +146,45 @@ fn producers(values: Vec<Value<'_>>) -> Result<HashMap<ProducerId, ProducerState
     Ok(producers)
 }
 
-fn forks(values: Vec<Value<'_>>) -> Result<BTreeSet<StreamId>, String> {
-    let fork = |value| match value {
-        Value::Text(text) => id(&text),
-        _ => Err("a fork is not a text".into()),
+fn retention(members: &mut Members<'_>) -> Result<Retention, String> {
+    let max_age = match members.has("max_age_seconds") {
+        false => None,
+        true => {
+            let age = Ttl::new(members.number("max_age_seconds")?);
+            Some(age.map_err(|error| error.to_string())?)
+        }
+    };
+    Ok(Retention {
+        max_age,
+        max_messages: members.limit("max_messages")?,
+        max_bytes: members.limit("max_bytes")?,
+    })
+}
+
+fn marks(members: &mut Members<'_>) -> Result<Marks, String> {
+    if !members.has("marks") {
+        return Ok(Marks::default());
+    }
+    let marks = members.list("marks")?.into_iter().map(|mark| {
+        let mut members = Members::of(mark, "marks")?;
+        let mark = Mark {
+            position: members.number("position")?,
+            messages: members.number("messages")?,
+            at: members.time("at")?,
+        };
+        members.finish()?;
+        Ok(mark)
+    });
+    let marks = marks.collect::<Result<Vec<_>, String>>()?;
+    Ok(Marks { marks, since: members.time("unmarked_since")? })
+}
+
+fn forks(values: Vec<Value<'_>>) -> Result<BTreeMap<StreamId, u64>, String> {
+    let fork = |value| {
+        let mut members = Members::of(value, "forks")?;
+        let fork = (id(&members.text("id")?)?, members.number("keeps")?);
+        members.finish()?;
+        Ok(fork)
     };
     values.into_iter().map(fork).collect()
 }
@@ -191,6 +230,15 @@ impl<'a> Members<'a> {
             _ => None,
         }
         .ok_or_else(|| format!("`{key}` is not a whole number from zero on"))
+    }
+
+    /// A limit, which need not be there and is never zero.
+    fn limit(&mut self, key: &str) -> Result<Option<NonZeroU64>, String> {
+        if !self.has(key) {
+            return Ok(None);
+        }
+        let limit = NonZeroU64::new(self.number(key)?);
+        limit.map(Some).ok_or_else(|| format!("`{key}` is zero"))
     }
 
     fn time(&mut self, key: &str) -> Result<Timestamp, String> {

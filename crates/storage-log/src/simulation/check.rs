@@ -89,7 +89,7 @@ impl World {
         while from < end {
             match self.check_read(id, from, u64::MAX, page, tolerance) {
                 Some(next) => from = next,
-                None => return self.earliest(id) >= end,
+                None => return self.kept(id) >= end,
             }
         }
         true
@@ -139,7 +139,7 @@ impl World {
         match read {
             Ok(chunks) => {
                 let tape = &self.model.tapes[&range.id];
-                let page = tape.check_page(self.earliest(range.id), range, &chunks);
+                let page = tape.check_page(self.kept(range.id), range, &chunks);
                 page.unwrap_or_else(|error| panic!("{range:?}: {error}"))
             }
             Err(StorageError::Corrupt(_)) if tolerance == Tolerance::Corrupt => {
@@ -169,10 +169,11 @@ impl World {
         Some(read)
     }
 
-    fn earliest(&self, id: StreamId) -> u64 {
+    /// The position before which the messages may be gone.
+    fn kept(&self, id: StreamId) -> u64 {
         let states = &self.model.states;
         let state = states.with_id(id).and_then(|name| states.live.get(name));
-        state.map_or(0, |state| state.earliest)
+        state.map_or(0, |state| state.kept())
     }
 
     /// Lists names from a random place on, by a random prefix.

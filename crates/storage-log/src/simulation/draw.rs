@@ -1,12 +1,11 @@
 //! Drawing commits: mostly what actors send, sometimes what must be refused.
 
 use bytes::Bytes;
+use std::num::NonZeroU64;
 use streamkeeper_protocol::stream::{
-    Ancestor, Config, Expiry, Origin, Record, StreamId, StreamState,
+    Ancestor, Config, Expiry, Origin, Record, Retention, StreamId, StreamState,
 };
-use streamkeeper_protocol::{
-    Batch, ContentType, Offset, Producer, StreamName, StreamSeq, Timestamp, Ttl,
-};
+use streamkeeper_protocol::{Batch, Offset, Producer, StreamName, StreamSeq, Timestamp, Ttl};
 use streamkeeper_storage::Entry;
 use uuid::Uuid;
 
@@ -43,7 +42,8 @@ pub(super) fn appended(batch: Option<Batch>, producer: Option<Producer>) -> Reco
 }
 
 pub(super) fn created(id: StreamId, origin: Option<Origin>, batch: Option<Batch>) -> Record {
-    let config = Config { content_type: ContentType::default(), expiry: Expiry::Never };
+    let config = Config::default();
+    let origin = origin.map(Box::new);
     Record::Created { id, config, origin, batch, closed: false, at: Timestamp::from_millis(1) }
 }
 
@@ -70,13 +70,16 @@ fn entry(chance: &mut Chance, ahead: &States, text: &str) -> Entry {
         2 => Entry { follows: chance.below(state.version), ..entry(append_record(chance, ahead)) },
         3 => Entry { follows: state.version + 1, ..entry(append_record(chance, ahead)) },
         4 | 5 => entry(Record::Touched { at: time(chance) }),
-        6 | 7 => entry(Record::Truncated { before: chance.below(state.tail + 9) }),
-        8 | 9 => entry(Record::ForkAdded { fork: new }),
+        6 | 7 => entry(Record::Truncated {
+            before: chance.below(state.tail + 9),
+            messages: chance.below(state.messages + 1),
+        }),
+        8 | 9 => entry(Record::ForkAdded { fork: new, keeps: state.earliest }),
         10 => entry(Record::ForkReleased { fork: new }),
         11 => entry(Record::SoftDeleted),
         12 | 13 => entry(Record::Deleted),
         14..=18 if !state.forks.is_empty() => {
-            let forks: Vec<StreamId> = state.forks.iter().copied().collect();
+            let forks: Vec<StreamId> = state.forks.keys().copied().collect();
             entry(Record::ForkReleased { fork: chance.pick(&forks) })
         }
         _ => entry(append_record(chance, ahead)),
@@ -86,9 +89,20 @@ fn entry(chance: &mut Chance, ahead: &States, text: &str) -> Entry {
 fn creation(chance: &mut Chance, ahead: &States, id: StreamId) -> Record {
     let origin = chance.one_in(4).then(|| origin(chance, ahead)).flatten();
     let batch = chance.one_in(2).then(|| some(chance, ahead)).flatten();
-    let config = Config { content_type: ContentType::default(), expiry: expiry(chance) };
+    let config =
+        Config { expiry: expiry(chance), retention: retention(chance), ..Default::default() };
     let closed = chance.one_in(16);
+    let origin = origin.map(Box::new);
     Record::Created { id, config, origin, batch, closed, at: time(chance) }
+}
+
+fn retention(chance: &mut Chance) -> Retention {
+    let limit = |most| NonZeroU64::new(most);
+    match chance.below(8) {
+        0 => Retention { max_messages: limit(1 + chance.below(9)), ..Default::default() },
+        1 => Retention { max_bytes: limit(1 + chance.below(999)), ..Default::default() },
+        _ => Retention::default(),
+    }
 }
 
 fn origin(chance: &mut Chance, ahead: &States) -> Option<Origin> {

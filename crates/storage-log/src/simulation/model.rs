@@ -71,15 +71,15 @@ impl Tape {
     /// Checks a page: right bytes, whole messages, no gap, not too much; how far it got.
     pub(super) fn check_page(
         &self,
-        earliest: u64,
+        oldest: u64,
         range: Range,
         chunks: &[Chunk],
     ) -> Result<Option<u64>, String> {
         let asked = self.message_at(range.from);
-        let kept = self.message_at(range.from.max(earliest));
+        let kept = self.message_at(range.from.max(oldest));
         let Some(first) = chunks.first() else {
-            // What lies before the earliest message may be gone.
-            return match range.until <= earliest || self.is_nothing_from(kept, range.until) {
+            // What lies before the oldest message may be gone.
+            return match range.until <= oldest || self.is_nothing_from(kept, range.until) {
                 true => Ok(None),
                 false => Err(format!("nothing is read, but {} is there", self.begin(kept))),
             };

@@ -208,7 +208,7 @@ fn what_is_truncated_is_read_without_gap_or_panic() {
     world.seal_and_file();
     world.batch(|b| b.append("a", 50));
     world.seal();
-    world.batch(|b| b.append("a", 100).record("a", Record::Truncated { before: 150 }));
+    world.batch(|b| b.append("a", 100).record("a", Record::Truncated { before: 150, messages: 1 }));
     world.file();
     for _ in 0..2 {
         let id = world.model.states.live[&name("a")].id;
@@ -228,7 +228,7 @@ fn a_read_of_several_messages_ends_before_it_begins() {
     world.open_and_check();
     world.batch(|b| b.create("a", 50).append("a", 50).append("a", 50));
     world.seal_and_file();
-    world.batch(|b| b.record("a", Record::Truncated { before: 120 }));
+    world.batch(|b| b.record("a", Record::Truncated { before: 120, messages: 1 }));
     let id = world.model.states.live[&name("a")].id;
     for until in 1..200 {
         read(&world, id, until).expect("it is read");

@@ -103,7 +103,7 @@ fn soft_deleting() {
     exhaust("soft deleting", |world| {
         let fork = |n| StreamId::new(Uuid::from_u128(n));
         let (one, two) = (fork(1 << 80), fork(2 << 80));
-        let added = |fork| Record::ForkAdded { fork };
+        let added = |fork| Record::ForkAdded { fork, keeps: 0 };
         if world.batch(|b| b.create("a", 10).record("a", added(one)).record("a", added(two))) {
             world.seal_and_file();
             let released = |fork| Record::ForkReleased { fork };
@@ -120,7 +120,9 @@ fn truncating() {
     exhaust("truncating", |world| {
         if world.batch(|b| b.create("a", 100).append("a", 100)) {
             world.seal_and_file();
-            if world.batch(|b| b.append("a", 100).record("a", Record::Truncated { before: 250 })) {
+            if world.batch(|b| {
+                b.append("a", 100).record("a", Record::Truncated { before: 250, messages: 2 })
+            }) {
                 world.seal_and_file();
                 world.merge();
                 world.batch(|b| b.append("a", 30));

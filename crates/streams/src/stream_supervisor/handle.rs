@@ -1,19 +1,19 @@
 //! The way to a stream's actor. Never leaves the crate.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ractor::ActorRef;
 use streamkeeper_protocol::Timestamp;
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Semaphore, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{oneshot, watch};
 
+use super::ended::Ended;
 use super::stream::message::{Message, Permits};
 use super::touch::Touch;
 use super::view::{Live, View};
 use crate::Unavailable;
-use crate::limits::{self, Permit};
+use crate::limits::{self, Permit, Pool};
 
 /// One incarnation of a stream's actor.
 #[derive(Debug)]
@@ -21,9 +21,11 @@ pub(crate) struct Handle {
     actor: ActorRef<Message>,
     views: watch::Receiver<Arc<View>>,
     touch: Arc<Touch>,
-    ended: CancellationToken,
-    pending: Arc<Semaphore>,
+    ended: Arc<Ended>,
+    pending: Arc<Pool>,
     retired: AtomicBool,
+    /// When somebody last looked the stream up, on the registry's clock.
+    used: AtomicU32,
 }
 
 /// Why a call was not answered.
@@ -40,11 +42,12 @@ impl Handle {
         actor: ActorRef<Message>,
         views: watch::Receiver<Arc<View>>,
         touch: Arc<Touch>,
-        ended: CancellationToken,
+        ended: Arc<Ended>,
         pending_bytes: usize,
     ) -> Self {
         let pending = limits::pool(pending_bytes);
-        Self { actor, views, touch, ended, pending, retired: AtomicBool::new(false) }
+        let (retired, used) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { actor, views, touch, ended, pending, retired, used }
     }
 
     /// Adds the stream's own permit to the system's.
@@ -58,16 +61,11 @@ impl Handle {
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Message,
     ) -> Result<T, CallError> {
-        let (reply, mut answer) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         if !self.cast(request(reply)) {
             return Err(CallError::NotDelivered);
         }
-        let answer = tokio::select! {
-            biased;
-            answer = &mut answer => answer.map_err(|_| TryRecvError::Closed),
-            () = self.ended.cancelled() => answer.try_recv(),
-        };
-        answer.map_err(|error| match error {
+        self.ended.or_answer(answer).await.map_err(|error| match error {
             // A message that is sent just when a tokio channel loses its receiver is neither received nor
             // dropped while a sender lives, and this handle is one: nobody has looked at it.
             TryRecvError::Empty => CallError::NotDelivered,
@@ -95,11 +93,24 @@ impl Handle {
         expired
     }
 
-    /// Notes a use of the stream, which moves its TTL.
-    pub(crate) fn touch(&self, live: &Live, now: Timestamp) {
-        if self.touch.note(now, live.config.expiry) {
-            self.cast(Message::Touch);
+    /// Notes a use of the stream, which moves its TTL; `false` if that is to be recorded, and the actor
+    /// has ended.
+    #[must_use]
+    pub(crate) fn touch(&self, live: &Live, now: Timestamp) -> bool {
+        !self.touch.note(now, live.config.expiry) || self.cast(Message::Touch)
+    }
+
+    /// Notes that somebody looked the stream up.
+    pub(super) fn use_at(&self, now: u32) {
+        // Most of the time it is noted already; a write would take the cache line from the others.
+        if self.used.load(Ordering::Relaxed) != now {
+            self.used.store(now, Ordering::Relaxed);
         }
+    }
+
+    /// When somebody last looked the stream up.
+    pub(super) fn used(&self) -> u32 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// From now on an unanswered message was never looked at.

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use ractor::ActorRef;
 use streamkeeper_protocol::StreamName;
 use tokio::sync::watch;
 
+use super::census::Census;
 use super::handle::Handle;
+use crate::dormancy;
 
 /// One opening of a stream. A slot is changed only by the opening that it belongs to, so what comes
 /// late from an earlier one does no harm.
@@ -26,10 +30,11 @@ impl fmt::Display for StreamKey {
 }
 
 /// Slots by name. No guard of the map outlives a method.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
     slots: DashMap<StreamName, Slot>,
     generations: AtomicU64,
+    census: Census,
 }
 
 #[derive(Debug)]
@@ -57,11 +62,47 @@ pub(crate) enum Lookup {
 }
 
 impl Registry {
+    /// A registry of, preferably, at most `limit` actors.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { slots: DashMap::new(), generations: AtomicU64::new(0), census: Census::new(limit) }
+    }
+
+    /// Whom to tell when there are more actors than the limit.
+    pub(crate) fn when_crowded(&self, whom: ActorRef<dormancy::Message>) {
+        self.census.when_crowded(whom);
+    }
+
+    /// The actors that nobody has looked up for so long.
+    pub(crate) fn idle_for(&self, time: Duration) -> Vec<Arc<Handle>> {
+        let now = self.census.tick();
+        let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        self.running_if(usize::MAX, |handle| now.saturating_sub(handle.used()) >= millis)
+    }
+
+    /// As many idle actors as there are too many, and a few more: those that nobody has looked up since
+    /// one last looked for idle ones.
+    pub(crate) fn idle_in_the_crowd(&self) -> Vec<Arc<Handle>> {
+        let before = self.census.now();
+        self.census.tick();
+        self.running_if(self.census.excess(), |handle| handle.used() < before)
+    }
+
+    fn running_if(&self, most: usize, is_idle: impl Fn(&Handle) -> bool) -> Vec<Arc<Handle>> {
+        let running = self.slots.iter().filter_map(|slot| match &slot.state {
+            SlotState::Running(handle) if is_idle(handle) => Some(handle.clone()),
+            _ => None,
+        });
+        running.take(most).collect()
+    }
+
     pub(crate) fn lookup(&self, name: &StreamName) -> Lookup {
         match self.slots.get(name).as_deref() {
             None => Lookup::Vacant,
             Some(slot) => match &slot.state {
-                SlotState::Running(handle) => Lookup::Running(handle.clone()),
+                SlotState::Running(handle) => {
+                    handle.use_at(self.census.now());
+                    Lookup::Running(handle.clone())
+                }
                 SlotState::Starting(gate) => Lookup::Starting(gate.subscribe()),
                 SlotState::Quarantined(reason) => Lookup::Quarantined(reason.clone()),
             },
@@ -75,6 +116,7 @@ impl Registry {
             Entry::Vacant(slot) => {
                 let generation = self.generations.fetch_add(1, Ordering::Relaxed);
                 slot.insert(Slot { generation, state: starting() });
+                self.census.one_more();
                 Some(StreamKey { name: name.clone(), generation })
             }
         }
@@ -82,6 +124,7 @@ impl Registry {
 
     /// The stream runs, for the first time or again.
     pub(crate) fn running(&self, key: &StreamKey, handle: Arc<Handle>) {
+        handle.use_at(self.census.now());
         self.change(key, |state| *state = SlotState::Running(handle));
     }
 
@@ -119,19 +162,22 @@ impl Registry {
         }
     }
 
-    /// There is no actor any more, for whatever reason.
-    pub(crate) fn forget(&self, key: &StreamKey) {
-        self.remove(key);
+    /// There is no actor any more, for whatever reason; `false` if that was known.
+    pub(crate) fn forget(&self, key: &StreamKey) -> bool {
+        self.remove(key).is_some()
     }
 
     fn remove(&self, key: &StreamKey) -> Option<Slot> {
         let removed = self.slots.remove_if(&key.name, |_, slot| slot.generation == key.generation);
+        self.census.fewer(usize::from(removed.is_some()));
         removed.map(|(_, slot)| slot)
     }
 
     /// Forgets every stream: their supervisor has died and taken them with it.
     pub(crate) fn clear(&self) {
+        let before = self.slots.len();
         self.slots.clear();
+        self.census.fewer(before);
     }
 
     fn change(&self, key: &StreamKey, change: impl FnOnce(&mut SlotState)) {

@@ -17,13 +17,13 @@ use streamkeeper_storage::{Chunk, Entry, StorageError};
 use streamkeeper_supervisor::ChildFailure;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::message::{Follow, Message};
 use self::pipeline::{Answer, Effect, Pipeline};
 use super::StreamKey;
+use super::ended::Ending;
 use super::recent::Recent;
-use super::touch::{self, Touch};
+use super::touch::Touch;
 use super::view::View;
 use super::waiters::Waiters;
 use crate::context::Context;
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) touch: Arc<Touch>,
     /// Tells callers of the actor's end.
-    pub(crate) ended: CancellationToken,
+    pub(crate) ending: Ending,
     /// Whether the actor was asked to create the stream, so that there need not be one.
     pub(crate) may_be_absent: bool,
 }
@@ -70,7 +70,7 @@ pub(crate) struct State {
     /// The stream is gone and the registry has forgotten this actor: it only empties its mailbox.
     retired: bool,
     /// Dropped last, when every reply that was in the actor's hands is answered or dropped.
-    _ended: DropGuard,
+    _ending: Ending,
 }
 
 impl Actor for Stream {
@@ -83,7 +83,7 @@ impl Actor for Stream {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { context, key, state, views, touch, ended, may_be_absent } = arguments;
+        let Arguments { context, key, state, views, touch, ending, may_be_absent } = arguments;
         let mut state = State {
             recent: Recent::new(context.limits.recent_bytes_per_stream),
             context,
@@ -99,7 +99,7 @@ impl Actor for Stream {
             late: mpsc::unbounded_channel(),
             reloading: false,
             retired: false,
-            _ended: ended.drop_guard(),
+            _ending: ending,
         };
         state.recover();
         state.see_whether_there_is_a_stream(may_be_absent);
@@ -114,6 +114,7 @@ impl Actor for Stream {
     ) -> Result<(), ActorProcessingErr> {
         if state.retired {
             // Dropping the reply tells the caller to look the stream up again.
+            state.pass_on(&message);
             return Ok(());
         }
         state.handle(message)?;
@@ -159,6 +160,10 @@ impl State {
             Message::Expire => self.expire(),
             Message::Committed(outcome) => self.committed(outcome),
             Message::Reloaded(state) => self.reloaded(state),
+            Message::Doze => {
+                self.doze();
+                Ok(())
+            }
             Message::Wait(waiter) => {
                 self.waiters.add(waiter, &self.views.borrow());
                 Ok(())
@@ -175,11 +180,8 @@ impl State {
     /// Takes up the stream as storage holds it.
     fn recover(&mut self) {
         if let Some(state) = &mut self.pending {
-            let now = self.context.clock.now();
-            let touched = touch::recovered(state.touched_at, state.config.expiry, now);
-            let touched = touched.max(self.touch.latest());
-            state.touch(touched);
-            self.touch.reset(touched);
+            self.touch.recover(state, self.context.clock.now());
+            state.touch(self.touch.latest());
         }
         self.views.send_replace(View::of(self.pending.as_ref(), &self.recent));
         self.arm();
@@ -288,7 +290,12 @@ impl State {
             if let (Some(chunk), View::Live(live)) = (effect.chunk, &*view) {
                 live.recent.push(chunk);
             }
-            self.views.send_replace(view.clone());
+            // Only subscribers wait for another view; telling that there is one costs more than making it.
+            let followed = Arc::strong_count(&self.subscribers) > 1;
+            self.views.send_if_modified(|latest| {
+                *latest = view.clone();
+                followed
+            });
             self.waiters.wake(&view);
         }
         if let Some((origin, id)) = effect.released {
@@ -351,10 +358,38 @@ impl State {
         if self.retired || self.reloading || self.pending.is_some() || !self.pipeline.is_empty() {
             return;
         }
+        self.retire();
+    }
+
+    fn retire(&mut self) {
         self.retired = true;
         self.context.registry.retire(&self.key);
         // Answers what is in the mailbox, then stops.
         let _ = self.myself.drain();
+    }
+
+    /// Goes dormant, if nobody needs the actor: what is known of the stream is in storage, and its
+    /// deadline is kept elsewhere. The next request starts another actor.
+    fn doze(&mut self) {
+        let needed = !self.pipeline.is_empty()
+            || self.reloading
+            || self.waiters.any()
+            || Arc::strong_count(&self.subscribers) > 1;
+        if needed {
+            return;
+        }
+        let Some(state) = &self.pending else { return };
+        // Before the registry forgets the actor: whoever starts the next one finds the deadline.
+        self.context.deadlines.keep(&self.key.name, state, &self.touch);
+        self.disarm();
+        self.retire();
+    }
+
+    /// A use that is noted when the stream goes dormant is recorded by its next actor.
+    fn pass_on(&self, message: &Message) {
+        if matches!(message, Message::Touch) && self.pending.is_some() {
+            self.context.wake(self.key.name.clone());
+        }
     }
 
     /// Starts the TTL timer, if there is a deadline and none runs.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use streamkeeper_protocol::Timestamp;
-use streamkeeper_protocol::stream::Expiry;
+use streamkeeper_protocol::stream::{Expiry, StreamState};
 
 /// The last use of a stream with a TTL.
 ///
@@ -29,7 +29,7 @@ fn step(expiry: Expiry) -> Option<Duration> {
 }
 
 /// The last use that a stream's records admit: at most a step later than they tell.
-pub(crate) fn recovered(recorded: Timestamp, expiry: Expiry, now: Timestamp) -> Timestamp {
+fn recovered(recorded: Timestamp, expiry: Expiry, now: Timestamp) -> Timestamp {
     let step = step(expiry).unwrap_or_default();
     // Twice, because the record of the last step may have been in flight.
     recorded.plus(2 * step).min(now).max(recorded)
@@ -43,6 +43,24 @@ impl Default for Touch {
 }
 
 impl Touch {
+    /// Of a stream whose last use nobody noted but its records.
+    pub(crate) fn recovered(state: &StreamState, now: Timestamp) -> Self {
+        let touch = Self::default();
+        touch.recover(state, now);
+        touch
+    }
+
+    /// Takes up what records tell of the last use; more than they tell may be known already.
+    pub(crate) fn recover(&self, state: &StreamState, now: Timestamp) {
+        let recorded = state.touched_at;
+        let latest = match self.latest.load(Ordering::Acquire) {
+            i64::MIN => recovered(recorded, state.config.expiry, now),
+            _ => recorded,
+        };
+        self.latest.fetch_max(latest.as_millis(), Ordering::AcqRel);
+        self.recorded.store(recorded.as_millis(), Ordering::Release);
+    }
+
     #[cfg(test)]
     fn new(at: Timestamp) -> Self {
         let touch = Self::default();

@@ -43,6 +43,12 @@ impl Waiters {
         self.waiting.push(waiter);
     }
 
+    /// Whether somebody waits.
+    pub(crate) fn any(&mut self) -> bool {
+        self.waiting.retain(|waiter| !waiter.reply.is_closed());
+        !self.waiting.is_empty()
+    }
+
     /// Answers the waiters for whom the view has news.
     pub(crate) fn wake(&mut self, view: &Arc<View>) {
         for waiter in self.waiting.extract_if(.., |w| view.has_news(w.id, w.position)) {

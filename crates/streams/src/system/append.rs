@@ -1,5 +1,7 @@
 //! Append and close.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use streamkeeper_protocol::stream::{Append, AppendRejection};
 use streamkeeper_protocol::{Batch, ContentType, Offset, Producer, StreamName, json};
@@ -32,27 +34,29 @@ impl Streamkeeper {
         permit: Permit,
     ) -> Result<Appended, AppendError> {
         let bytes = request.body.len();
-        let mut request = Some(request);
+        let mut handle = self.existing(name).await?;
+        let append = Arc::new(frame_request(request, &handle)?);
         let mut permit = Some(permit);
-        let mut append: Option<Append> = None;
         loop {
-            let handle = self.context.open(name, Open::Existing).await.map_err(open_error)?;
-            if let Some(request) = request.take() {
-                append = Some(frame_request(request, &handle)?);
-            }
             let permits = match permit.take() {
                 Some(permit) => permit,
                 None => self.permit(bytes)?,
             };
             let permits = handle.admit(permits, bytes)?;
-            let Some(next) = append.clone() else { return Err(AppendRejection::Empty.into()) };
-            let answer = handle.call(|reply| Message::Append { append: next, permits, reply });
-            match answer.await {
+            let append = append.clone();
+            match handle.call(|reply| Message::Append { append, permits, reply }).await {
                 Ok(answer) => return answer,
-                Err(CallError::NotDelivered) => self.context.registry.found_dead(name, &handle),
+                Err(CallError::NotDelivered) => {
+                    self.context.registry.found_dead(name, &handle);
+                    handle = self.existing(name).await?;
+                }
                 Err(CallError::OutcomeUnknown) => return Err(Unavailable::OutcomeUnknown.into()),
             }
         }
+    }
+
+    async fn existing(&self, name: &StreamName) -> Result<Arc<Handle>, AppendError> {
+        self.context.open(name, Open::Existing).await.map_err(open_error)
     }
 }
 

@@ -61,6 +61,7 @@ impl Streamkeeper {
             id: self.context.draw_id(),
             content_type: request.content_type,
             expiry: request.expiry,
+            retention: request.retention,
             closed: request.closed,
             batch: first_batch(content_type, request.body)?,
             fork,
@@ -166,6 +167,7 @@ impl Streamkeeper {
             id: self.context.draw_id(),
             content_type: request.content_type.clone(),
             expiry: request.expiry,
+            retention: request.retention,
             closed: request.closed,
             batch: None,
             fork: Some(fork_request(from, None)),
@@ -230,7 +232,7 @@ impl Streamkeeper {
             })?;
             let asked = fork.clone();
             match handle.call(|reply| Message::Fork { fork: asked, reply }).await {
-                Ok(Ok(grant)) => return Ok(grant),
+                Ok(Ok(grant)) => return Ok(*grant),
                 Ok(Err(ForkError::Rejected(rejection))) => return Err(rejection.into()),
                 Ok(Err(ForkError::Unavailable(why))) => return Err(why.into()),
                 Err(CallError::NotDelivered) => {

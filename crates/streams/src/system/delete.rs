@@ -63,7 +63,7 @@ impl Context {
         }
         let (context, source, forks) = (self.clone(), source.clone(), state.forks.clone());
         tokio::spawn(async move {
-            for fork in forks {
+            for fork in forks.into_keys() {
                 // In this order: a fork that has arrived meanwhile is in storage.
                 if !context.forks_on_the_way.contains(&fork) && context.is_lost(fork).await {
                     tracing::info!(%source, %fork, "releasing a fork that is not there");

@@ -27,7 +27,7 @@ impl Streamkeeper {
         let deadline = Instant::now() + timeout;
         let (mut handle, mut live) = self.look(name).await?;
         if let Ok(handle) = &handle {
-            handle.touch(&live, self.context.clock.now());
+            self.touch(name, handle, &live);
         }
         let mut page = self.page(&live, from, max_bytes).await?;
         while page.chunks.is_empty() && !page.closed {
@@ -78,7 +78,7 @@ impl Streamkeeper {
     ) -> Result<Subscription, ReadError> {
         let (handle, live) = self.look(name).await?;
         let handle = handle?;
-        handle.touch(&live, self.context.clock.now());
+        self.touch(name, &handle, &live);
         let position = match from {
             ReadFrom::Now => Offset::new(live.tail),
             ReadFrom::Start => Offset::new(live.earliest),

@@ -21,7 +21,7 @@ impl Streamkeeper {
     ) -> Result<Page, ReadError> {
         let (handle, live) = self.look(name).await?;
         if let Ok(handle) = &handle {
-            handle.touch(&live, self.context.clock.now());
+            self.touch(name, handle, &live);
         }
         self.page(&live, from, max_bytes).await
     }
@@ -33,10 +33,19 @@ impl Streamkeeper {
             id: live.id,
             content_type: live.config.content_type.clone(),
             expiry: live.config.expiry,
+            retention: live.config.retention,
             earliest_offset: Offset::new(live.earliest),
             next_offset: Offset::new(live.tail),
             closed: live.closed,
         })
+    }
+
+    /// Notes a use of the stream, which moves its TTL.
+    pub(super) fn touch(&self, name: &StreamName, handle: &Handle, live: &Live) {
+        if !handle.touch(live, self.context.clock.now()) {
+            // It has gone dormant this moment; its next actor records the use.
+            self.context.wake(name.clone());
+        }
     }
 
     /// What can be read of a stream now, and its actor. A quarantined stream has none, and is read all

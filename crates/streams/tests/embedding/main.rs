@@ -5,6 +5,7 @@
 mod kit;
 
 mod crashes;
+mod dormancy;
 mod dropped_calls;
 mod fork_leaks;
 mod fork_races;

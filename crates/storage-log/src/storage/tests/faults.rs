@@ -7,8 +7,8 @@ use std::{io, thread};
 
 use bytes::Bytes;
 use streamkeeper_protocol::Batch;
-use streamkeeper_protocol::stream::{Config, Expiry, Record, StreamId};
-use streamkeeper_protocol::{ContentType, Timestamp};
+use streamkeeper_protocol::Timestamp;
+use streamkeeper_protocol::stream::{Config, Record, StreamId};
 use uuid::Uuid;
 
 use super::*;
@@ -45,7 +45,7 @@ impl Stream {
     pub(super) async fn append(&mut self, log: &LogStorage) -> Result<(), StorageError> {
         let (id, at) = (self.id, Timestamp::from_millis(1));
         let batch = Batch::one(Bytes::from(vec![b'x'; MESSAGE_BYTES]));
-        let config = Config { content_type: ContentType::default(), expiry: Expiry::Never };
+        let config = Config::default();
         let record = match self.version {
             0 => Record::Created { id, config, origin: None, batch, closed: false, at },
             _ => Record::Appended { batch, producer: None, seq: None, closes: false, at },

@@ -69,7 +69,7 @@ async fn deleted_streams_give_their_space_back() {
 async fn truncated_streams_give_their_space_back() {
     let (before, after, reopened) = measure(async |log, stream| {
         let before = (MESSAGES - 5) * 1000;
-        stream.commit(log, Record::Truncated { before }).await.unwrap();
+        stream.commit(log, Record::Truncated { before, messages: MESSAGES - 5 }).await.unwrap();
         assert_eq!(stream.bytes(log).await, 5 * 1000);
     })
     .await;

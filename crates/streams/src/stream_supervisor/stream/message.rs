@@ -17,15 +17,16 @@ use crate::{AppendError, Appended, CreateError, Created, DeleteError, Unavailabl
 pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
 /// A message to a stream's actor. A request carries its reply and its permits.
+#[expect(clippy::large_enum_variant, reason = "nearly every message is the largest, an append")]
 pub(crate) enum Message {
     /// Create the stream, or confirm that it is as described.
     Create { create: Box<Create>, permits: Permits, reply: Reply<Created, CreateError> },
     /// Append, close, or both.
-    Append { append: Append, permits: Permits, reply: Reply<Appended, AppendError> },
+    Append { append: Arc<Append>, permits: Permits, reply: Reply<Appended, AppendError> },
     /// Delete the stream.
     Delete { reply: Reply<(), DeleteError> },
     /// Take a reference on this stream for a fork.
-    Fork { fork: Fork, reply: Reply<ForkGrant, ForkError> },
+    Fork { fork: Fork, reply: Reply<Box<ForkGrant>, ForkError> },
     /// Let go of a fork's reference.
     Release { fork: StreamId, reply: Reply<(), Unavailable> },
     /// Record the last use.
@@ -38,6 +39,8 @@ pub(crate) enum Message {
     Committed(Result<(), StorageError>),
     /// What storage holds, after it has refused a record that others were decided upon.
     Reloaded(Result<Option<StreamState>, StorageError>),
+    /// Nobody has used the stream for a while: go dormant, unless somebody needs it after all.
+    Doze,
     /// The TTL timer has fired, or a reader has found the stream expired.
     Expire,
 }
@@ -51,7 +54,7 @@ impl Message {
             Self::Delete { reply } => drop(reply.send(Err(why.clone().into()))),
             Self::Fork { reply, .. } => drop(reply.send(Err(why.clone().into()))),
             Self::Release { reply, .. } => drop(reply.send(Err(why.clone()))),
-            Self::Touch | Self::Expire => {}
+            Self::Touch | Self::Expire | Self::Doze => {}
             other => return Some(other),
         }
         None

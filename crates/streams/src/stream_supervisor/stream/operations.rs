@@ -100,10 +100,12 @@ impl State {
     pub(super) fn fork(
         &mut self,
         fork: &Fork,
-        reply: Reply<ForkGrant, ForkError>,
+        reply: Reply<Box<ForkGrant>, ForkError>,
     ) -> Result<(), ActorProcessingErr> {
         match decide_fork(self.pending.as_ref(), fork, self.context.clock.now()) {
-            Ok(grant) => self.submit(grant.record.clone(), Answer::Fork(reply, Ok(grant))),
+            Ok(grant) => {
+                self.submit(grant.record.clone(), Answer::Fork(reply, Ok(Box::new(grant))))
+            }
             Err(rejection) => {
                 self.pipeline.answer(Answer::Fork(reply, Err(rejection.into())));
                 self.expire()

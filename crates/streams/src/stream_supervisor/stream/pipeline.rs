@@ -29,7 +29,7 @@ pub(crate) enum Answer {
         _permits: Permits,
     },
     Delete(Reply<(), DeleteError>, Result<(), DeleteError>),
-    Fork(Reply<ForkGrant, ForkError>, Result<ForkGrant, ForkError>),
+    Fork(Reply<Box<ForkGrant>, ForkError>, Result<Box<ForkGrant>, ForkError>),
     Release(Reply<(), Unavailable>),
 }
 

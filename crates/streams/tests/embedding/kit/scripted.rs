@@ -251,6 +251,14 @@ impl Storage for Scripted {
         self.inner.list(prefix, after, limit).await
     }
 
+    async fn scheduled(
+        &self,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<StreamName>, StorageError> {
+        self.inner.scheduled(after, limit).await
+    }
+
     fn health(&self) -> Result<(), StorageError> {
         self.inner.health()
     }
