@@ -78,6 +78,8 @@ pub(crate) struct Engine {
     journal: Mutex<Writing>,
     poisoned: RwLock<Option<String>>,
     pace: Pace,
+    /// A merged segment may be there or not: see `merge_is_adrift`.
+    merging_is_over: AtomicBool,
     _lock: Box<dyn LockGuard>,
 }
 

@@ -20,6 +20,9 @@ impl Engine {
     /// The filed segments that are to be merged next, if any: neighbours of a like size, or one that
     /// is more garbage than not.
     pub(crate) fn merge_candidates(&self) -> Option<Vec<Cover>> {
+        if self.merging_is_over.load(Ordering::Relaxed) {
+            return None;
+        }
         let width = self.options.merge_width.max(2);
         let filed = self.filed.read();
         let is_sound = |filed: &Filed| !filed.rotten.load(Ordering::Relaxed);
@@ -108,8 +111,24 @@ impl Engine {
             let runs = writer.end_stream(*id, &stream.name, &state).map_err(failed)?;
             installed.push((*id, runs));
         }
-        let file = writer.finish().map_err(failed)?;
+        let file = writer.finish().map_err(|error| {
+            self.merge_is_adrift(merged);
+            failed(error)
+        })?;
         Ok((FiledReader { cover: merged, file }, installed))
+    }
+
+    /// A merge has failed at its end. If the merged segment has its name already, it may be there or not
+    /// when the log is opened, and no other merge may come between: until then there is none.
+    fn merge_is_adrift(&self, merged: Cover) {
+        let name = merged.path(std::path::Path::new(""));
+        let names = self.env.list(&self.filed_dir);
+        let is_named =
+            names.map_or(true, |names| names.iter().any(|at| name.as_os_str() == at.as_str()));
+        if is_named {
+            tracing::error!(?merged, "nothing is merged until the log is opened anew");
+            self.merging_is_over.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Takes note of damage, so that other segments are merged without this one: what is damaged must

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
@@ -130,6 +131,7 @@ impl Engine {
             journal: Mutex::new(writing),
             poisoned: RwLock::new(None),
             pace: Pace::new(options.filing_bytes_per_second),
+            merging_is_over: AtomicBool::new(false),
             _lock: lock,
         };
         engine.count_dead(&recovery.dead);
