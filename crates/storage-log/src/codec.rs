@@ -7,5 +7,7 @@ mod state;
 mod wire;
 
 pub(crate) use record::{decode_record, encode_record, read_name};
-pub(crate) use state::{decode_state, encode_state, is_scheduled, mark_corrupt};
+pub(crate) use state::{
+    decode_state, earliest, encode_state, is_scheduled, mark_corrupt, with_id, without_id,
+};
 pub(crate) use wire::{Malformed, Reader, Writer};

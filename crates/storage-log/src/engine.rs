@@ -3,10 +3,14 @@
 
 mod commit;
 mod file;
+mod footers;
+mod index;
 mod merge;
 mod open;
+mod pace;
 mod read;
 mod slot;
+mod stream;
 
 pub use self::open::OpenReport;
 pub(crate) use self::open::{FORMAT, LOCK, check_format};
@@ -15,16 +19,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
 pub(crate) use self::commit::Submission;
-use self::slot::Slot;
+use self::index::Index;
+pub(crate) use self::pace::Pace;
+use self::stream::Stream;
 use crate::env::{Env, LockGuard};
 use crate::filed::{Cover, FiledReader, Run};
 use crate::journal::{Journal, Segment};
@@ -38,11 +43,22 @@ pub struct LogOptions {
     pub merge_width: usize,
     /// Filed segments beyond this size are not merged any more, in bytes. Default: 1 GiB.
     pub max_filed_bytes: u64,
+    /// How many streams are kept ready for their next commit; the others are asleep, in little memory.
+    /// Default: 65,536.
+    pub max_awake_streams: usize,
+    /// How fast filing and merging may write, in bytes a second. Default: 256 MiB.
+    pub filing_bytes_per_second: u64,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, merge_width: 4, max_filed_bytes: 1 << 30 }
+        Self {
+            segment_bytes: 64 << 20,
+            merge_width: 4,
+            max_filed_bytes: 1 << 30,
+            max_awake_streams: 1 << 16,
+            filing_bytes_per_second: 256 << 20,
+        }
     }
 }
 
@@ -52,17 +68,36 @@ pub(crate) struct Engine {
     options: LogOptions,
     journal_dir: PathBuf,
     filed_dir: PathBuf,
-    streams: DashMap<StreamId, Arc<Mutex<Slot>>>,
-    names: DashMap<StreamName, StreamId>,
+    index: Index,
     /// Journal segments that are not filed yet, the one that is written included.
     segments: RwLock<BTreeMap<u64, Segment>>,
     /// A segment whose header is damaged. It must stay, so nothing that comes after it is filed.
     damaged: Option<u64>,
     filed: RwLock<BTreeMap<Cover, Filed>>,
     /// Only the thread that commits takes it for long.
-    journal: Mutex<Journal>,
+    journal: Mutex<Writing>,
     poisoned: RwLock<Option<String>>,
+    pace: Pace,
+    /// A merged segment may be there or not: see `merge_is_adrift`.
+    merging_is_over: AtomicBool,
     _lock: Box<dyn LockGuard>,
+}
+
+/// The segment of the journal that is written.
+enum Writing {
+    To(Journal),
+    /// There was no space to begin the segment of this number; those before it are sealed.
+    Nothing(u64),
+}
+
+impl Writing {
+    /// Segments before this one are sealed.
+    fn number(&self) -> u64 {
+        match self {
+            Self::To(journal) => journal.segment.number,
+            Self::Nothing(number) => *number,
+        }
+    }
 }
 
 /// A filed segment, and how much of it nobody needs any more.
@@ -74,6 +109,15 @@ struct Filed {
     runs: u64,
     /// How many of those belong to streams that have ended, or were dropped by retention.
     dead: AtomicU64,
+    /// Something of it was found unreadable: it stays as it is, for a repair.
+    rotten: AtomicBool,
+}
+
+impl Filed {
+    fn new(reader: FiledReader, size: u64, runs: u64) -> Self {
+        let (dead, rotten) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { reader, size, runs, dead, rotten }
+    }
 }
 
 /// A segment that was filed, and what it holds of each stream that lives.
@@ -82,9 +126,8 @@ type Installed = (FiledReader, Vec<(StreamId, Vec<Run>)>);
 impl Engine {
     /// The state of a stream, `None` if there is none of that name.
     pub(crate) fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
-        let Some(id) = self.names.get(name).map(|id| *id) else { return Ok(None) };
-        let Some(slot) = self.slot(id) else { return Ok(None) };
-        slot.lock().state().map(|state| Some(state.clone()))
+        let Some(stream) = self.index.find(name) else { return Ok(None) };
+        stream.look(|slot| slot.state().map(|state| Some(state.clone())))
     }
 
     /// The names that begin with `prefix` and come after `after`, sorted.
@@ -94,19 +137,12 @@ impl Engine {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Vec<StreamName> {
-        let names = self.names.iter().filter(|entry| entry.key().as_str().starts_with(prefix));
-        let names = names.filter(|entry| after.is_none_or(|after| entry.key() > after));
-        first(names.map(|entry| entry.key().clone()).collect(), limit)
+        self.index.list(prefix, after, limit)
     }
 
     /// The names, after `after`, of the streams that time alone can change; sorted.
     pub(crate) fn scheduled(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamName> {
-        let names = self.names.iter();
-        let names = names.filter(|entry| after.is_none_or(|after| entry.key() > after));
-        let names: Vec<_> = names.map(|entry| (entry.key().clone(), *entry.value())).collect();
-        let scheduled = |id| self.slot(id).is_some_and(|slot| slot.lock().is_scheduled());
-        let names = names.into_iter().filter(|(_, id)| scheduled(*id)).map(|(name, _)| name);
-        first(names.collect(), limit)
+        self.index.select("", after, limit, |stream| stream.look(|slot| slot.is_scheduled()))
     }
 
     /// Fails once a write or a sync has failed: what is on disk is not known any more, and a second
@@ -118,6 +154,16 @@ impl Engine {
         }
     }
 
+    /// Lets filing and merging fail from now on, so that nobody waits for them.
+    pub(crate) fn close(&self) {
+        self.pace.stop();
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.pace.is_stopped()
+    }
+
     fn poison(&self, what: &str, error: &io::Error) -> StorageError {
         let reason =
             format!("{what} failed, and nothing is written until the log is opened anew: {error}");
@@ -126,14 +172,9 @@ impl Engine {
         StorageError::Unavailable(reason)
     }
 
-    fn slot(&self, id: StreamId) -> Option<Arc<Mutex<Slot>>> {
-        self.streams.get(&id).map(|slot| slot.clone())
-    }
-
     /// Forgets a stream that has ended; its space in filed segments is garbage now.
-    fn forget(&self, id: StreamId, name: &StreamName, filed: &[(Cover, Run)]) {
-        self.streams.remove(&id);
-        self.names.remove_if(name, |_, named| *named == id);
+    fn forget(&self, stream: &Arc<Stream>, filed: &[(Cover, Run)]) {
+        self.index.remove(stream);
         self.count_dead(filed);
     }
 
@@ -145,14 +186,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// The first names, sorted, at most `limit`.
-fn first(mut names: Vec<StreamName>, limit: usize) -> Vec<StreamName> {
-    if names.len() > limit && limit > 0 {
-        names.select_nth_unstable(limit - 1);
-    }
-    names.truncate(limit);
-    names.sort_unstable();
-    names
 }

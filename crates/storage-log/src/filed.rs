@@ -17,7 +17,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::reader::{FiledReader, FooterEntry};
+pub(crate) use self::reader::{FiledReader, FooterEntry, entries};
 pub(crate) use self::writer::{FiledWriter, discard};
 
 const MAGIC: &[u8; 8] = b"SKFILED\x01";

@@ -98,6 +98,16 @@ pub(crate) fn seal_body(body: &[u8]) -> Vec<u8> {
     buffer
 }
 
+/// Length and checksum of a body that is in two pieces.
+pub(crate) fn header_of(first: &[u8], rest: &[u8]) -> [u8; HEADER_BYTES] {
+    let length = ((first.len() + rest.len()) as u32).to_le_bytes();
+    let crc = crc32c::crc32c_append(checksum(NO_SALT, length, first), rest);
+    let mut header = [0; HEADER_BYTES];
+    header[..4].copy_from_slice(&length);
+    header[4..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
 /// The body of a frame, if the frame is whole and nothing follows it.
 pub(crate) fn unseal(framed: &Bytes) -> Option<Bytes> {
     let header: [u8; HEADER_BYTES] = framed.get(..HEADER_BYTES)?.try_into().ok()?;

@@ -1,4 +1,4 @@
-//! Import: a log from an [export](crate::export), all of it or nothing.
+//! Import: a log from an [export](crate::export()), all of it or nothing.
 //!
 //! The lines are written to `DIR.importing` beside the directory, as one filed segment. That is synced,
 //! checked and opened; only then is it renamed to the directory. Whatever goes wrong before leaves

@@ -6,7 +6,6 @@
 
 mod scan;
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,10 +46,26 @@ pub(crate) enum WriteError {
 }
 
 impl Journal {
-    /// Begins a new segment.
-    pub(crate) fn create(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Self> {
+    /// Begins a new segment; `None` if there is no space for it.
+    ///
+    /// Then nothing of it is left, durably: were it to come back, the one before it would pass for sealed.
+    pub(crate) fn begin(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Option<Self>> {
+        match Self::create(env, dir, number) {
+            Ok(journal) => Ok(Some(journal)),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                match env.remove(&path(dir, number)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => env.sync_dir(dir)?,
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Self> {
         let file = env.create(&path(dir, number))?;
-        let salt = draw_salt();
+        let salt = Salt(env.draw());
         write_all(&*file, &segment_header(number, salt), 0)?;
         file.sync()?;
         env.sync_dir(dir)?;
@@ -145,11 +160,6 @@ fn segment_header(number: u64, salt: Salt) -> [u8; SEGMENT_HEADER_BYTES as usize
     let (first, second) = header.split_at_mut(HEADER_COPY_BYTES);
     second.copy_from_slice(first);
     header
-}
-
-/// A number that nobody outside can know; the standard library keys its hashers with such.
-fn draw_salt() -> Salt {
-    Salt(RandomState::new().hash_one(0u8))
 }
 
 /// Writes all of the bytes.

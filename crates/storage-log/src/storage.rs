@@ -3,12 +3,15 @@
 //! The commit thread takes all that is queued, writes it with one sync, and tells the outcomes; while
 //! it syncs, the next batch gathers, so a lone commit waits for nothing and many share a sync. The
 //! filing thread rewrites sealed journal segments by stream, and merges what it has filed.
+//!
+//! If the commit thread panics, the log is done with, as after a failed sync. Filing is begun again.
+
+mod filing;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -17,6 +20,7 @@ use streamkeeper_protocol::stream::StreamState;
 use streamkeeper_storage::{Chunk, Commit, Entry, Range, Storage, StorageError};
 use tokio::sync::oneshot;
 
+use self::filing::{Chore, Trouble};
 use crate::OpenError;
 use crate::engine::{Engine, LogOptions, OpenReport, Submission};
 use crate::env::Env;
@@ -27,15 +31,19 @@ const MAX_BATCH: usize = 8192;
 /// After how many bytes of messages a batch is written.
 const MAX_BATCH_BYTES: u64 = 32 << 20;
 
-/// How often the filing thread looks for garbage when nothing is sealed.
-const GARBAGE_PERIOD: Duration = Duration::from_secs(10);
+/// More names than this take too long to gather for a thread that others wait for.
+const SHORT_LIST: usize = 1000;
 
 /// Keeps streams on disk, in a directory of its own. What it acknowledges is synced.
 pub struct LogStorage {
     engine: Arc<Engine>,
     /// Taken away to let the threads end.
     queue: Option<Sender<Request>>,
+    /// What the filing thread is to do; it ends when the commit thread lets go of it, too.
+    chores: Option<Sender<Chore>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Why filing does not get on.
+    trouble: Trouble,
 }
 
 enum Request {
@@ -59,19 +67,31 @@ impl LogStorage {
         let (engine, report) = Engine::open(env, dir, options)?;
         let engine = Arc::new(engine);
         let (queue, requests) = mpsc::channel();
-        let (sealed, filing) = mpsc::channel();
+        let (chores, filing) = mpsc::channel();
+        let trouble = Trouble::default();
         // What an earlier process has sealed waits to be filed.
-        let _ = sealed.send(());
+        let _ = chores.send(Chore::Sealed);
         let committer = spawn("streamkeeper-commit", {
-            let engine = engine.clone();
-            move || commit_loop(&engine, &requests, &sealed)
+            let (engine, chores) = (engine.clone(), chores.clone());
+            move || commit_loop(&engine, &requests, &chores)
         })?;
         let filer = spawn("streamkeeper-filing", {
-            let engine = engine.clone();
-            move || file_loop(&engine, &filing)
+            let (engine, trouble) = (engine.clone(), trouble.clone());
+            move || filing::run(&engine, &filing, &trouble)
         })?;
         let threads = Mutex::new(vec![committer, filer]);
-        Ok((Self { engine, queue: Some(queue), threads }, report))
+        Ok((Self { engine, queue: Some(queue), chores: Some(chores), threads, trouble }, report))
+    }
+
+    /// Waits until what is sealed is filed and merged, as far as it can be. Blocks; for tools and tests.
+    pub fn settle(&self) {
+        let (settled, done) = mpsc::channel();
+        let told =
+            self.chores.as_ref().is_some_and(|chores| chores.send(Chore::Settle(settled)).is_ok());
+        if told {
+            // An error: the thread has ended, and nothing more is done.
+            let _ = done.recv();
+        }
     }
 
     /// Queues a request; `false` if the thread has ended.
@@ -81,9 +101,11 @@ impl LogStorage {
 }
 
 impl Drop for LogStorage {
-    /// Writes what was accepted, and waits for it.
+    /// Writes what was accepted, and waits for it. Filing is cut short: the next opening goes on with it.
     fn drop(&mut self) {
         self.queue = None;
+        self.chores = None;
+        self.engine.close();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the log has panicked");
@@ -96,7 +118,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     Ok(thread::Builder::new().name(name.to_owned()).spawn(run)?)
 }
 
-fn commit_loop(engine: &Engine, requests: &Receiver<Request>, sealed: &Sender<()>) {
+fn commit_loop(engine: &Engine, requests: &Receiver<Request>, chores: &Sender<Chore>) {
     while let Ok(first) = requests.recv() {
         let mut submissions = Vec::new();
         let mut barriers = Vec::new();
@@ -114,33 +136,13 @@ fn commit_loop(engine: &Engine, requests: &Receiver<Request>, sealed: &Sender<()
             next = if full { None } else { requests.try_recv().ok() };
         }
         if engine.commit(submissions).is_some() {
-            let _ = sealed.send(());
+            let _ = chores.send(Chore::Sealed);
         }
         // Whoever gave up waiting needs no answer.
         for barrier in barriers {
             let _ = barrier.send(());
         }
     }
-}
-
-fn file_loop(engine: &Engine, sealed: &Receiver<()>) {
-    loop {
-        match sealed.recv_timeout(GARBAGE_PERIOD) {
-            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if let Err(error) = file_all(engine) {
-            tracing::error!(%error, "filing");
-        }
-    }
-}
-
-fn file_all(engine: &Engine) -> Result<(), StorageError> {
-    while engine.file_oldest()? {}
-    while let Some(covers) = engine.merge_candidates() {
-        engine.merge(&covers)?;
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -165,6 +167,9 @@ impl Storage for LogStorage {
     }
 
     async fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
+        if let Some(read) = self.engine.read_cached(range) {
+            return read;
+        }
         let engine = self.engine.clone();
         let read = tokio::task::spawn_blocking(move || engine.read(range));
         read.await.unwrap_or_else(|error| Err(StorageError::Unavailable(error.to_string())))
@@ -176,7 +181,13 @@ impl Storage for LogStorage {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Result<Vec<StreamName>, StorageError> {
-        Ok(self.engine.list(prefix, after, limit))
+        if limit <= SHORT_LIST {
+            return Ok(self.engine.list(prefix, after, limit));
+        }
+        let (engine, prefix, after) = (self.engine.clone(), prefix.to_owned(), after.cloned());
+        let listed =
+            tokio::task::spawn_blocking(move || engine.list(&prefix, after.as_ref(), limit));
+        listed.await.map_err(|error| StorageError::Unavailable(error.to_string()))
     }
 
     async fn scheduled(
@@ -184,72 +195,23 @@ impl Storage for LogStorage {
         after: Option<&StreamName>,
         limit: usize,
     ) -> Result<Vec<StreamName>, StorageError> {
-        Ok(self.engine.scheduled(after, limit))
+        // All streams are looked at for that.
+        let (engine, after) = (self.engine.clone(), after.cloned());
+        let scheduled =
+            tokio::task::spawn_blocking(move || engine.scheduled(after.as_ref(), limit));
+        scheduled.await.map_err(|error| StorageError::Unavailable(error.to_string()))
     }
 
     fn health(&self) -> Result<(), StorageError> {
         if self.threads.lock().iter().any(JoinHandle::is_finished) {
             return Err(StorageError::Unavailable("a thread of the log has ended".into()));
         }
+        if let Some(reason) = &*self.trouble.lock() {
+            return Err(StorageError::Unavailable(reason.clone()));
+        }
         self.engine.health()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A log in a directory that goes with it.
-    struct Temporary {
-        log: LogStorage,
-        _dir: tempfile::TempDir,
-    }
-
-    #[async_trait]
-    impl Storage for Temporary {
-        async fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
-            self.log.load(name).await
-        }
-
-        fn commit(&self, entry: Entry) -> Commit {
-            self.log.commit(entry)
-        }
-
-        async fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
-            self.log.read(range).await
-        }
-
-        async fn list(
-            &self,
-            prefix: &str,
-            after: Option<&StreamName>,
-            limit: usize,
-        ) -> Result<Vec<StreamName>, StorageError> {
-            self.log.list(prefix, after, limit).await
-        }
-
-        fn health(&self) -> Result<(), StorageError> {
-            self.log.health()
-        }
-    }
-
-    fn temporary(options: LogOptions) -> Temporary {
-        let dir = tempfile::tempdir().unwrap();
-        let (log, _) = LogStorage::open(dir.path(), options).unwrap();
-        Temporary { log, _dir: dir }
-    }
-
-    mod one_segment {
-        use super::*;
-        streamkeeper_storage::storage_contract!(async { temporary(LogOptions::default()) });
-    }
-
-    /// Segments so small that all but the last records are filed and merged under the test.
-    mod many_segments {
-        use super::*;
-        streamkeeper_storage::storage_contract!(async {
-            let options = LogOptions { segment_bytes: 2048, merge_width: 3, ..Default::default() };
-            temporary(options)
-        });
-    }
-}
+mod tests;

@@ -74,7 +74,7 @@ impl Fixture {
     /// Files all that is in the journal.
     pub(crate) fn file(&mut self) -> &mut Self {
         self.close();
-        self.open();
+        self.open().settle();
         self.close()
     }
 

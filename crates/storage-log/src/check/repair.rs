@@ -190,7 +190,7 @@ fn rewrite(
 ) -> Result<(), OpenError> {
     let Some(filed) = catalog.filed.get(&cover) else { return Ok(()) };
     let footer = segment::read_footer(cover, &filed.reader.file)?;
-    let mut writer = FiledWriter::create(&*catalog.env, &catalog.dir.join("filed"), cover)?;
+    let mut writer = FiledWriter::create(&*catalog.env, &catalog.dir.join("filed"), cover, None)?;
     for FooterEntry { id, live } in footer.entries.unwrap_or_default() {
         let Some((name, state, runs)) = live else {
             writer.tombstone(id);
@@ -241,7 +241,7 @@ fn write_journal(
     for id in &catalog.fold.ended {
         fates.insert(*id, Fate::Ends);
     }
-    let mut writer = FiledWriter::create(&*catalog.env, &catalog.dir.join("filed"), cover)?;
+    let mut writer = FiledWriter::create(&*catalog.env, &catalog.dir.join("filed"), cover, None)?;
     for (id, fate) in fates {
         let Fate::Lives { name, state, end } = fate else {
             writer.tombstone(id);

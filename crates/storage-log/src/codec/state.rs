@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use streamkeeper_protocol::header::ProducerId;
-use streamkeeper_protocol::stream::{Mark, Marks, ProducerState, StreamState};
+use streamkeeper_protocol::stream::{Mark, Marks, ProducerState, StreamId, StreamState};
 
 use super::record::{config, origin, read_config, read_origin, read_seq};
 use super::{Malformed, Reader, Writer};
@@ -68,6 +68,19 @@ pub(crate) fn mark_corrupt(reason: &str, state: &[u8]) -> Box<[u8]> {
     buffer.into_boxed_slice()
 }
 
+/// An encoded state without the id, in two pieces; `None` if the id is not where it should be.
+pub(crate) fn without_id(state: &[u8], id: StreamId) -> Option<([u8; 2], &[u8])> {
+    let (begin, rest) = state.split_first_chunk::<2>()?;
+    let rest = rest.strip_prefix(id.as_uuid().as_bytes())?;
+    (begin[0] == FORMAT).then_some((*begin, rest))
+}
+
+/// What [`without_id`] has shortened, its pieces put together.
+pub(crate) fn with_id(shortened: &[u8], id: StreamId) -> Option<Vec<u8>> {
+    let (begin, rest) = shortened.split_first_chunk::<2>()?;
+    Some([&begin[..], id.as_uuid().as_bytes(), rest].concat())
+}
+
 /// Reads a state, which must be all of the bytes.
 pub(crate) fn decode_state(bytes: &[u8]) -> Result<StreamState, Malformed> {
     let mut r = Reader(bytes);
@@ -100,6 +113,22 @@ pub(crate) fn decode_state(bytes: &[u8]) -> Result<StreamState, Malformed> {
     };
     r.finish()?;
     Ok(state)
+}
+
+/// The earliest position of an encoded state.
+pub(crate) fn earliest(bytes: &[u8]) -> Result<u64, Malformed> {
+    let mut r = Reader(bytes);
+    if r.u8()? != FORMAT {
+        return Err(Malformed("not a state of this format"));
+    }
+    r.bool()?;
+    r.id()?;
+    r.varint()?;
+    read_config(&mut r)?;
+    r.option(read_origin)?;
+    r.time()?;
+    r.time()?;
+    r.varint()
 }
 
 fn marks(w: &mut Writer<'_>, marks: &Marks) {

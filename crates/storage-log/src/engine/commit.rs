@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
 use streamkeeper_storage::{Completer, StorageError};
 
-use super::Engine;
 use super::slot::{JournalRef, Slot};
+use super::stream::Stream;
+use super::{Engine, Writing};
+use crate::filed::{Cover, Run};
 use crate::frame::{self, RecordFrame};
 use crate::journal::{Journal, WriteError};
 
@@ -74,15 +73,21 @@ impl Engine {
         if staged.is_empty() {
             return None;
         }
-        let mut journal = self.journal.lock();
-        let segment = journal.segment.number;
-        match journal.write(staged.iter().map(|staged| &*staged.encoded)) {
+        let mut writing = self.journal.lock();
+        let (segment, written) = match self.writing_to(&mut writing) {
+            Ok(journal) => {
+                let frames = staged.iter().map(|staged| &*staged.encoded);
+                (journal.segment.number, journal.write(frames))
+            }
+            Err(error) => (0, Err(error)),
+        };
+        match written {
             Ok(offsets) => {
                 for (staged, offset) in staged.into_iter().zip(offsets) {
                     self.apply(&staged, segment, offset);
                     staged.completer.complete(Ok(()));
                 }
-                self.seal_if_full(&mut journal)
+                self.seal_if_full(&mut writing)
             }
             Err(error) => {
                 let error = match error {
@@ -97,40 +102,50 @@ impl Engine {
         }
     }
 
-    /// Seals the segment that is written, however small it is; returns its number.
-    #[cfg(test)]
-    pub(crate) fn seal(&self) -> Option<u64> {
-        self.begin_segment(&mut self.journal.lock())
-    }
-
-    fn seal_if_full(&self, journal: &mut Journal) -> Option<u64> {
-        match journal.end() >= self.options.segment_bytes {
-            true => self.begin_segment(journal),
-            false => None,
+    /// The segment to write to, which is begun if there was no space for it before.
+    fn writing_to<'a>(&self, writing: &'a mut Writing) -> Result<&'a mut Journal, WriteError> {
+        if let Writing::Nothing(number) = *writing {
+            let begun = Journal::begin(&*self.env, &self.journal_dir, number);
+            let Some(next) = begun.map_err(WriteError::Poisoned)? else {
+                return Err(WriteError::Full);
+            };
+            self.segments.write().insert(number, next.segment.clone());
+            *writing = Writing::To(next);
+        }
+        match writing {
+            Writing::To(journal) => Ok(journal),
+            Writing::Nothing(_) => Err(WriteError::Full),
         }
     }
 
-    fn begin_segment(&self, journal: &mut Journal) -> Option<u64> {
+    /// Seals the segment that is written, however small it is; returns its number.
+    #[cfg(test)]
+    pub(crate) fn seal(&self) -> Option<u64> {
+        let mut writing = self.journal.lock();
+        self.writing_to(&mut writing).ok()?;
+        self.begin_segment(&mut writing)
+    }
+
+    fn seal_if_full(&self, writing: &mut Writing) -> Option<u64> {
+        match writing {
+            Writing::To(journal) if journal.end() >= self.options.segment_bytes => {
+                self.begin_segment(writing)
+            }
+            _ => None,
+        }
+    }
+
+    fn begin_segment(&self, writing: &mut Writing) -> Option<u64> {
+        let Writing::To(journal) = writing else { return None };
         let sealed = journal.segment.number;
-        match Journal::create(&*self.env, &self.journal_dir, sealed + 1) {
-            Ok(next) => {
+        match Journal::begin(&*self.env, &self.journal_dir, sealed + 1) {
+            Ok(Some(next)) => {
                 self.segments.write().insert(sealed + 1, next.segment.clone());
                 *journal = next;
                 Some(sealed)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                // The old segment takes more until there is space; what is left of the new one goes.
-                // Durably: were it to come back, the old one would pass for sealed.
-                let path = crate::journal::path(&self.journal_dir, sealed + 1);
-                let removed = match self.env.remove(&path) {
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                    removed => removed,
-                };
-                if let Err(error) = removed.and_then(|()| self.env.sync_dir(&self.journal_dir)) {
-                    self.poison("removing a segment that did not fit", &error);
-                }
-                None
-            }
+            // The old segment takes more until there is space.
+            Ok(None) => None,
             Err(error) => {
                 self.poison("beginning a segment", &error);
                 None
@@ -171,9 +186,9 @@ impl Engine {
     ) -> Result<(), StorageError> {
         let taken = match batch.names.get(name) {
             Some(by) => by.is_some(),
-            None => self.names.contains_key(name),
+            None => self.index.find(name).is_some(),
         };
-        if taken || follows != 0 || self.streams.contains_key(&id) {
+        if taken || follows != 0 || self.index.get(id).is_some() {
             return Err(StorageError::Conflict);
         }
         batch.names.insert(name.clone(), Some(id));
@@ -190,10 +205,9 @@ impl Engine {
         let pending = match batch.streams.entry(id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(vacant) => {
-                let slot = self.slot(id).ok_or(StorageError::NotFound)?;
-                let mut slot = slot.lock();
-                let state = slot.state()?;
-                let (version, tail) = (state.version, state.tail);
+                let stream = self.index.get(id).ok_or(StorageError::NotFound)?;
+                let known = |state: &mut StreamState| (state.version, state.tail);
+                let (version, tail) = self.index.wake(&stream, |slot| slot.state().map(known))?;
                 vacant.insert(Pending { version, tail, state: None, ended: false })
             }
         };
@@ -246,8 +260,8 @@ impl Engine {
         batch: &Batch,
         id: StreamId,
     ) -> Result<Option<StreamState>, StorageError> {
-        let mut state = match self.slot(id) {
-            Some(slot) => Some(slot.lock().state()?.clone()),
+        let mut state = match self.index.get(id) {
+            Some(stream) => Some(stream.look(|slot| slot.state().cloned())?),
             None => None,
         };
         for staged in batch.staged.iter().filter(|staged| staged.frame.id == id) {
@@ -271,35 +285,42 @@ impl Engine {
         offset: u64,
         length: u32,
     ) {
-        let slot = match &frame.record {
-            Record::Created { .. } => {
-                let mut state = None;
-                StreamState::fold(&mut state, &frame.record);
-                let Some(state) = state else { return };
-                let slot = Arc::new(Mutex::new(Slot::new(name.clone(), state)));
-                self.streams.insert(frame.id, slot.clone());
-                self.names.insert(name.clone(), frame.id);
-                slot
-            }
-            _ => match self.slot(frame.id) {
-                Some(slot) => slot,
-                None => return,
-            },
-        };
-        let mut slot = slot.lock();
-        if !matches!(frame.record, Record::Created { .. }) && !slot.fold(&frame.record) {
-            let (name, filed) = (slot.name.clone(), std::mem::take(&mut slot.filed));
-            // The maps are never locked under a stream's lock.
-            drop(slot);
-            self.forget(frame.id, &name, &filed);
+        let reference = reference(frame, segment, offset, length);
+        if matches!(frame.record, Record::Created { .. }) {
+            let mut state = None;
+            StreamState::fold(&mut state, &frame.record);
+            let Some(state) = state else { return };
+            let mut slot = Slot::new(state);
+            slot.journal.extend(reference);
+            self.index.insert(Stream::new(frame.id, name.clone(), &slot));
             return;
         }
-        if let Some(reference) = reference(frame, segment, offset, length) {
-            slot.journal.push(reference);
+        let Some(stream) = self.index.get(frame.id) else { return };
+        // The tables are never locked under a stream's lock.
+        let (ended, dead) = self.index.wake(&stream, |slot| {
+            if !slot.fold(&frame.record) {
+                slot.ended = true;
+                return (true, std::mem::take(&mut slot.filed));
+            }
+            slot.journal.extend(reference);
+            (false, slot.drop_unkept(&frame.record))
+        });
+        match ended {
+            true => self.forget(&stream, &dead),
+            false => self.count_dead(&dead),
         }
-        if matches!(frame.record, Record::Truncated { .. } | Record::ForkReleased { .. }) {
-            let kept = slot.state().map_or(0, |state| state.kept());
-            self.count_dead(&slot.truncate_before(kept));
+    }
+}
+
+impl Slot {
+    /// Drops what nobody needs any more after a record; returns the runs.
+    pub(super) fn drop_unkept(&mut self, record: &Record) -> Vec<(Cover, Run)> {
+        match record {
+            Record::Truncated { .. } | Record::ForkReleased { .. } => {
+                let kept = self.kept();
+                self.truncate_before(kept)
+            }
+            _ => Vec::new(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Filing: a sealed journal segment is rewritten sorted by stream, and then removed.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::{Chunk, StorageError};
@@ -47,22 +46,18 @@ impl Engine {
         cover: Cover,
         streams: &BTreeMap<StreamId, Vec<Chunk>>,
     ) -> std::io::Result<Installed> {
-        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover)?;
+        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover, Some(&self.pace))?;
         let mut installed = Vec::new();
         for (id, chunks) in streams {
-            let Some(slot) = self.slot(*id) else {
+            let Some(stream) = self.index.get(*id) else {
                 writer.tombstone(*id);
                 continue;
             };
-            let (name, state, kept) = {
-                let mut slot = slot.lock();
-                let kept = slot.state().map_or(0, |state| state.kept());
-                (slot.name.clone(), slot.freeze().to_vec(), kept)
-            };
+            let (state, kept) = stream.look(|slot| (slot.filed_state(), slot.kept()));
             for chunk in chunks.iter().filter(|chunk| chunk.end() > kept) {
                 writer.add(chunk)?;
             }
-            installed.push((*id, writer.end_stream(*id, &name, &state)?));
+            installed.push((*id, writer.end_stream(*id, &stream.name, &state)?));
         }
         let file = writer.finish()?;
         Ok((FiledReader { cover, file }, installed))
@@ -73,17 +68,25 @@ impl Engine {
         let size = reader.file.len().unwrap_or(0);
         let runs = installed.iter().flat_map(|(_, runs)| runs);
         let runs = runs.map(|run| u64::from(run.size)).sum();
-        let dead = AtomicU64::new(0);
-        self.filed.write().insert(cover, Filed { reader, size, runs, dead });
+        self.filed.write().insert(cover, Filed::new(reader, size, runs));
         for (id, runs) in installed {
-            let Some(slot) = self.slot(id) else {
+            let Some(stream) = self.index.get(id) else {
                 // It has ended meanwhile; its run is garbage.
                 self.add_dead(cover, &runs);
                 continue;
             };
-            let mut slot = slot.lock();
-            slot.filed.extend(runs.into_iter().map(|run| (cover, run)));
-            slot.journal.retain(|record| record.segment != number);
+            let ended = stream.edit(|slot| {
+                slot.journal.retain(|record| record.segment != number);
+                // What a filing that was cut short has put there is replaced.
+                slot.filed.retain(|(at, _)| *at != cover);
+                if !slot.ended {
+                    slot.filed.extend(runs.iter().map(|run| (cover, *run)));
+                }
+                slot.ended
+            });
+            if ended {
+                self.add_dead(cover, &runs);
+            }
         }
         self.segments.write().remove(&number);
         // If the removal is lost in a crash, the next opening does it.

@@ -1,7 +1,7 @@
 //! Merging: adjacent filed segments become one, without what nobody needs any more.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::StorageError;
@@ -20,21 +20,29 @@ impl Engine {
     /// The filed segments that are to be merged next, if any: neighbours of a like size, or one that
     /// is more garbage than not.
     pub(crate) fn merge_candidates(&self) -> Option<Vec<Cover>> {
+        if self.merging_is_over.load(Ordering::Relaxed) {
+            return None;
+        }
         let width = self.options.merge_width.max(2);
         let filed = self.filed.read();
-        let sizes: Vec<(Cover, u64)> = filed.iter().map(|(at, filed)| (*at, filed.size)).collect();
+        let is_sound = |filed: &Filed| !filed.rotten.load(Ordering::Relaxed);
+        let sizes: Vec<(Cover, Option<u64>)> =
+            filed.iter().map(|(at, filed)| (*at, is_sound(filed).then_some(filed.size))).collect();
+        // Neighbours only: what is merged must cover segments without a gap.
         let alike = sizes.windows(width).find(|group| {
-            let largest = group.iter().map(|(_, size)| *size).max().unwrap_or(0);
-            let total: u64 = group.iter().map(|(_, size)| *size).sum();
+            let sizes: Option<Vec<u64>> = group.iter().map(|(_, size)| *size).collect();
+            let Some(sizes) = sizes else { return false };
+            let largest = sizes.iter().copied().max().unwrap_or(0);
+            let total: u64 = sizes.iter().sum();
             let alike = |size: u64| size.saturating_mul(LIKE_SIZE_FACTOR) >= largest;
-            total <= self.options.max_filed_bytes && group.iter().all(|(_, size)| alike(*size))
+            total <= self.options.max_filed_bytes && sizes.into_iter().all(alike)
         });
         if let Some(group) = alike {
             return Some(group.iter().map(|(cover, _)| *cover).collect());
         }
         let garbage = filed.iter().find(|(_, filed)| {
             let dead = filed.dead.load(Ordering::Relaxed);
-            dead > filed.runs / 2 && dead > MIN_GARBAGE_BYTES
+            is_sound(filed) && dead > filed.runs / 2 && dead > MIN_GARBAGE_BYTES
         });
         garbage.map(|(cover, _)| vec![*cover])
     }
@@ -51,7 +59,8 @@ impl Engine {
         let is_oldest = self.filed.read().keys().next() == Some(first);
         let mut ids = BTreeSet::new();
         for reader in &readers {
-            ids.extend(reader.footer()?.into_iter().map(|entry| entry.id));
+            let told = reader.streams();
+            ids.extend(told.inspect_err(|error| self.found(reader.cover, error))?);
         }
         let installed = self.write_merged(merged, covers, &readers, &ids, is_oldest)?;
         self.install_merged(merged, covers, installed);
@@ -67,30 +76,31 @@ impl Engine {
         is_oldest: bool,
     ) -> Result<Installed, StorageError> {
         let failed = |error: std::io::Error| self.filing_failed(&error);
-        let mut writer =
-            FiledWriter::create(&*self.env, &self.filed_dir, merged).map_err(failed)?;
+        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, merged, Some(&self.pace))
+            .map_err(failed)?;
         let mut installed = Vec::new();
         for id in ids {
-            let Some(slot) = self.slot(*id) else {
+            let Some(stream) = self.index.get(*id) else {
                 // Segments before the merged ones may still tell of it.
                 if !is_oldest {
                     writer.tombstone(*id);
                 }
                 continue;
             };
-            let (name, state, runs) = {
-                let mut slot = slot.lock();
+            let (state, runs, kept) = stream.look(|slot| {
                 let runs: Vec<(Cover, Run)> =
                     slot.filed.iter().filter(|(at, _)| covers.contains(at)).copied().collect();
-                (slot.name.clone(), slot.freeze().to_vec(), runs)
-            };
+                (slot.filed_state(), runs, slot.kept())
+            });
             for (cover, run) in runs {
                 let Some(reader) = readers.iter().find(|reader| reader.cover == cover) else {
                     continue;
                 };
-                let mut from = run.first;
+                // What retention has dropped is left out, but for the rest of a block.
+                let mut from = run.first.max(kept);
                 while from < run.end {
-                    let chunks = reader.read(&run, from, COPY_BYTES)?;
+                    let chunks = reader.read(&run, from, COPY_BYTES);
+                    let chunks = chunks.inspect_err(|error| self.found(cover, error))?;
                     let Some(end) = chunks.last().map(|chunk| chunk.end()) else { break };
                     for chunk in &chunks {
                         writer.add(chunk).map_err(failed)?;
@@ -98,35 +108,64 @@ impl Engine {
                     from = end;
                 }
             }
-            let runs = writer.end_stream(*id, &name, &state).map_err(failed)?;
+            let runs = writer.end_stream(*id, &stream.name, &state).map_err(failed)?;
             installed.push((*id, runs));
         }
-        let file = writer.finish().map_err(failed)?;
+        let file = writer.finish().map_err(|error| {
+            self.merge_is_adrift(merged);
+            failed(error)
+        })?;
         Ok((FiledReader { cover: merged, file }, installed))
+    }
+
+    /// A merge has failed at its end. If the merged segment has its name already, it may be there or not
+    /// when the log is opened, and no other merge may come between: until then there is none.
+    fn merge_is_adrift(&self, merged: Cover) {
+        let name = merged.path(std::path::Path::new(""));
+        let names = self.env.list(&self.filed_dir);
+        let is_named =
+            names.map_or(true, |names| names.iter().any(|at| name.as_os_str() == at.as_str()));
+        if is_named {
+            tracing::error!(?merged, "nothing is merged until the log is opened anew");
+            self.merging_is_over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note of damage, so that other segments are merged without this one: what is damaged must
+    /// stay where a repair can find it.
+    fn found(&self, cover: Cover, error: &StorageError) {
+        if let (StorageError::Corrupt(_), Some(filed)) = (error, self.filed.read().get(&cover)) {
+            filed.rotten.store(true, Ordering::Relaxed);
+        }
     }
 
     fn install_merged(&self, merged: Cover, covers: &[Cover], (reader, installed): Installed) {
         let size = reader.file.len().unwrap_or(0);
         let runs = installed.iter().flat_map(|(_, runs)| runs);
         let runs = runs.map(|run| u64::from(run.size)).sum();
-        let dead = AtomicU64::new(0);
-        self.filed.write().insert(merged, Filed { reader, size, runs, dead });
+        self.filed.write().insert(merged, Filed::new(reader, size, runs));
         for (id, runs) in installed {
-            let Some(slot) = self.slot(id) else {
+            let Some(stream) = self.index.get(id) else {
                 self.add_dead(merged, &runs);
                 continue;
             };
-            let mut slot = slot.lock();
-            let kept = slot.state().map_or(0, |state| state.kept());
-            let at = slot.filed.iter().position(|(at, _)| covers.contains(at)).unwrap_or(0);
-            slot.filed.retain(|(at, _)| !covers.contains(at));
-            let at = at.min(slot.filed.len());
-            let runs = runs.into_iter().filter(|run| run.end > kept).map(|run| (merged, run));
-            slot.filed.splice(at..at, runs);
+            let dead = stream.edit(|slot| {
+                if slot.ended {
+                    return runs;
+                }
+                let needed = slot.kept();
+                let at = slot.filed.iter().position(|(at, _)| covers.contains(at)).unwrap_or(0);
+                slot.filed.retain(|(at, _)| !covers.contains(at));
+                let at = at.min(slot.filed.len());
+                let (kept, dead): (Vec<Run>, _) =
+                    runs.into_iter().partition(|run| run.end > needed);
+                slot.filed.splice(at..at, kept.into_iter().map(|run| (merged, run)));
+                dead
+            });
+            self.add_dead(merged, &dead);
         }
-        let mut filed = self.filed.write();
+        self.filed.write().retain(|cover, _| !covers.contains(cover));
         for cover in covers {
-            filed.remove(cover);
             // If the removal is lost in a crash, the next opening does it.
             if let Err(error) = self.env.remove(&cover.path(&self.filed_dir)) {
                 tracing::warn!(%error, ?cover, "a merged segment was not removed");

@@ -7,20 +7,22 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
-use streamkeeper_protocol::StreamName;
-use streamkeeper_protocol::stream::{Record, StreamId};
+use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
 use super::commit::reference;
-use super::slot::Slot;
-use super::{Engine, Filed, LogOptions};
+use super::footers::{self, Told};
+use super::index::Index;
+use super::pace::Pace;
+use super::slot::{JournalRef, Slot};
+use super::stream::Stream;
+use super::{Engine, Filed, LogOptions, Writing};
 use crate::OpenError;
 use crate::env::Env;
-use crate::filed::{Cover, FiledReader, FooterEntry};
+use crate::filed::{Cover, FiledReader, Run};
 use crate::frame::RecordFrame;
 use crate::journal::{self, Journal, Opened, Scan};
 
@@ -63,14 +65,8 @@ impl Engine {
         env.sync_dir(&filed_dir)?;
         env.sync_dir(&journal_dir)?;
         let mut filed = open_filed(&*env, &filed_dir)?;
-        let streams = DashMap::new();
-        let names = DashMap::new();
-        for filed in filed.values_mut() {
-            let footer = filed.reader.footer().map_err(OpenError::Storage)?;
-            let live = footer.iter().filter_map(|entry| entry.live.as_ref());
-            filed.runs = live.flat_map(|(_, _, runs)| runs).map(|run| u64::from(run.size)).sum();
-            recovery.footer(&streams, &names, filed.reader.cover, footer);
-        }
+        let index = Index::new(options.max_awake_streams);
+        footers::read(&mut filed, |told| recovery.footer(&index, told))?;
         let filed_to = filed.keys().map(|cover| cover.last).max();
         let mut numbers = journal::list(&*env, &journal_dir)?;
         let last_number = numbers.last().copied().max(filed_to);
@@ -102,14 +98,23 @@ impl Engine {
             if !sealed {
                 make_durable(&segment, &scan)?;
             }
-            recovery.replay(&streams, &names, *number, scan);
+            recovery.replay(&index, *number, scan);
             segments.insert(*number, segment);
         }
-        recovery.finish();
-        let journal = Journal::create(&*env, &journal_dir, last_number.map_or(0, |last| last + 1))?;
-        segments.insert(journal.segment.number, journal.segment.clone());
+        recovery.finish(&index);
+        let number = last_number.map_or(0, |last| last + 1);
+        let writing = match Journal::begin(&*env, &journal_dir, number)? {
+            Some(journal) => {
+                segments.insert(number, journal.segment.clone());
+                Writing::To(journal)
+            }
+            None => {
+                tracing::warn!("there is no space to write; reads are served");
+                Writing::Nothing(number)
+            }
+        };
         let report = OpenReport {
-            streams: streams.len(),
+            streams: index.len(),
             replayed: recovery.replayed,
             torn_bytes: recovery.torn_bytes,
             damage: recovery.report,
@@ -119,38 +124,24 @@ impl Engine {
             options,
             journal_dir,
             filed_dir,
-            streams,
-            names,
+            index,
             segments: RwLock::new(segments),
             damaged,
             filed: RwLock::new(filed),
-            journal: Mutex::new(journal),
+            journal: Mutex::new(writing),
             poisoned: RwLock::new(None),
+            pace: Pace::new(options.filing_bytes_per_second),
+            merging_is_over: AtomicBool::new(false),
             _lock: lock,
         };
-        engine.count_all_dead();
+        engine.count_dead(&recovery.dead);
         Ok((engine, report))
     }
 
     /// The sealed journal segments, which wait to be filed, oldest first.
     pub(crate) fn sealed(&self) -> Vec<u64> {
-        let written = self.journal.lock().segment.number;
+        let written = self.journal.lock().number();
         self.segments.read().keys().copied().filter(|number| *number < written).collect()
-    }
-
-    /// Counts what nobody needs in filed segments.
-    fn count_all_dead(&self) {
-        let filed = self.filed.read();
-        for filed in filed.values() {
-            filed.dead.store(filed.runs, Ordering::Relaxed);
-        }
-        for slot in &self.streams {
-            for (cover, run) in &slot.lock().filed {
-                if let Some(filed) = filed.get(cover) {
-                    filed.dead.fetch_sub(u64::from(run.size), Ordering::Relaxed);
-                }
-            }
-        }
     }
 }
 
@@ -193,7 +184,7 @@ fn open_filed(env: &dyn Env, dir: &Path) -> Result<BTreeMap<Cover, Filed>, OpenE
         let file = env.open(&cover.path(dir))?;
         let size = file.len()?;
         let reader = FiledReader { cover: *cover, file };
-        filed.insert(*cover, Filed { reader, size, runs: 0, dead: AtomicU64::new(0) });
+        filed.insert(*cover, Filed::new(reader, size, 0));
     }
     Ok(filed)
 }
@@ -219,14 +210,15 @@ fn cut_torn(segment: &journal::Segment, scan: &Scan) -> io::Result<u64> {
     Ok(bytes)
 }
 
-type Streams = DashMap<StreamId, Arc<Mutex<Slot>>>;
-type Names = DashMap<StreamName, StreamId>;
-
 /// What recovery has learnt so far.
 #[derive(Default)]
 struct Recovery {
     /// Streams that are known to have ended, of whom earlier records may still tell.
     ended: HashSet<StreamId>,
+    /// Streams in the order in which they took their names.
+    named: Vec<Arc<Stream>>,
+    /// Runs of filed segments that nobody needs.
+    dead: Vec<(Cover, Run)>,
     /// Records of streams that nothing else tells of, and whether they may have ended with them.
     orphans: HashMap<StreamId, (String, bool)>,
     replayed: usize,
@@ -235,60 +227,73 @@ struct Recovery {
 }
 
 impl Recovery {
-    fn footer(&mut self, streams: &Streams, names: &Names, cover: Cover, footer: Vec<FooterEntry>) {
-        for FooterEntry { id, live } in footer {
-            let Some((name, state, runs)) = live else {
-                self.end(streams, names, id);
-                continue;
+    fn footer(&mut self, index: &Index, told: Vec<Told>) {
+        for told in told {
+            let stream = match told {
+                Told::Ended(id) => {
+                    self.end(index, id);
+                    continue;
+                }
+                Told::Lives(stream) => stream,
             };
             // A segment that was merged later may know of an end that a newer one does not.
-            if self.ended.contains(&id) {
+            if self.ended.contains(&stream.id) {
+                stream.look(|slot| self.dead.append(&mut slot.filed));
                 continue;
             }
-            let earlier = streams.get(&id).map(|slot| std::mem::take(&mut slot.lock().filed));
-            let mut slot = Slot::cold(name.clone(), state);
-            slot.filed = earlier.unwrap_or_default();
-            slot.filed.extend(runs.into_iter().map(|run| (cover, run)));
-            names.insert(name, id);
-            streams.insert(id, Arc::new(Mutex::new(slot)));
+            match index.get(stream.id) {
+                Some(known) => {
+                    let newer = stream.look(|slot| slot.clone());
+                    self.dead.extend(known.edit(|slot| slot.learn(newer)));
+                }
+                None => self.begin(index, stream),
+            }
         }
     }
 
-    fn end(&mut self, streams: &Streams, names: &Names, id: StreamId) {
+    fn begin(&mut self, index: &Index, stream: Arc<Stream>) {
+        self.named.push(stream.clone());
+        index.insert_unnamed(stream);
+    }
+
+    fn end(&mut self, index: &Index, id: StreamId) {
         self.ended.insert(id);
-        if let Some((_, slot)) = streams.remove(&id) {
-            names.remove_if(&slot.lock().name, |_, named| *named == id);
+        if let Some(stream) = index.get(id) {
+            index.remove(&stream);
+            stream.look(|slot| self.dead.append(&mut slot.filed));
         }
     }
 
-    fn replay(&mut self, streams: &Streams, names: &Names, number: u64, scan: Scan) {
+    fn replay(&mut self, index: &Index, number: u64, scan: Scan) {
         for (offset, length, frame) in scan.records {
-            self.record(streams, names, number, offset, length, &frame);
+            self.record(index, number, offset, length, &frame);
             self.replayed += 1;
         }
         for frame in scan.corrupt {
             let place = format!("journal segment {number:x}, byte {}", frame.offset);
             self.damage(format!("{place}: a record that was durable is unreadable"));
-            let slot = frame.id.and_then(|id| streams.get(&id).map(|slot| slot.clone()));
-            if let Some(slot) = slot {
-                slot.lock().corrupt.get_or_insert(format!("{place} is damaged"));
+            if let Some(stream) = frame.id.and_then(|id| index.get(id)) {
+                stream.edit(|slot| {
+                    slot.corrupt.get_or_insert(format!("{place} is damaged"));
+                });
             }
         }
     }
 
     /// Reports the records of streams whose creation is unreadable. Streams that have ended leave such
     /// too: when nothing older tells of them any more.
-    fn finish(&mut self) {
+    fn finish(&mut self, index: &Index) {
         let orphans = std::mem::take(&mut self.orphans);
         for (id, (place, _)) in orphans.into_iter().filter(|(_, (_, ended))| !ended) {
             self.damage(format!("{place}: a record of stream {id} whose creation is unreadable"));
         }
+        index.sleep();
+        index.name_all(std::mem::take(&mut self.named));
     }
 
     fn record(
         &mut self,
-        streams: &Streams,
-        names: &Names,
+        index: &Index,
         number: u64,
         offset: u64,
         length: u32,
@@ -297,13 +302,13 @@ impl Recovery {
         if self.ended.contains(&frame.id) {
             return;
         }
-        let Some(slot) = streams.get(&frame.id).map(|slot| slot.clone()) else {
+        let reference = reference(frame, number, offset, length);
+        let Some(stream) = index.get(frame.id) else {
             match (&frame.record, &frame.name) {
                 (Record::Created { .. }, Some(name)) => {
-                    let Some(mut slot) = Slot::created(name, &frame.record) else { return };
-                    slot.journal.extend(reference(frame, number, offset, length));
-                    names.insert(name.clone(), frame.id);
-                    streams.insert(frame.id, Arc::new(Mutex::new(slot)));
+                    let Some(mut slot) = Slot::created(&frame.record) else { return };
+                    slot.journal.extend(reference);
+                    self.begin(index, Stream::new(frame.id, name.clone(), &slot));
                 }
                 (record, _) => {
                     let place = format!("journal segment {number:x}, byte {offset}");
@@ -317,36 +322,16 @@ impl Recovery {
             return;
         };
         // A life ends with its deletion, whatever became of it before.
-        if matches!(frame.record, Record::Deleted) {
-            self.end(streams, names, frame.id);
-            return;
-        }
-        let mut slot = slot.lock();
-        let Ok(state) = slot.state() else { return };
-        // A filed state may know of the record already.
-        if state.version > frame.follows {
-            let known = slot.filed.last().is_some_and(|(_, run)| run.end > frame.position);
-            if !known {
-                slot.journal.extend(reference(frame, number, offset, length));
-            }
-            return;
-        }
-        if state.version < frame.follows {
-            let reason = format!("records {} to {} are missing", state.version, frame.follows - 1);
-            self.damage(format!("stream `{}`: {reason}", slot.name));
-            slot.corrupt = Some(reason);
-            return;
-        }
-        if state.ends_with(&frame.record) {
-            drop(slot);
-            self.end(streams, names, frame.id);
-            return;
-        }
-        state.apply(&frame.record);
-        let kept = state.kept();
-        slot.journal.extend(reference(frame, number, offset, length));
-        if matches!(frame.record, Record::Truncated { .. } | Record::ForkReleased { .. }) {
-            slot.truncate_before(kept);
+        let deleted = matches!(frame.record, Record::Deleted);
+        match deleted {
+            true => self.end(index, frame.id),
+            false => match index.wake(&stream, |slot| slot.replay(frame, reference)) {
+                Replayed::Done(dead) => self.dead.extend(dead),
+                Replayed::Ended => self.end(index, frame.id),
+                Replayed::Gap(reason) => {
+                    self.damage(format!("stream `{}`: {reason}", stream.name));
+                }
+            },
         }
     }
 
@@ -356,11 +341,43 @@ impl Recovery {
     }
 }
 
+/// What came of a record that was replayed.
+enum Replayed {
+    /// With the runs that it has dropped.
+    Done(Vec<(Cover, Run)>),
+    Ended,
+    /// Records before it are missing.
+    Gap(String),
+}
+
 impl Slot {
-    fn created(name: &StreamName, record: &Record) -> Option<Self> {
+    fn created(record: &Record) -> Option<Self> {
         let mut state = None;
-        streamkeeper_protocol::stream::StreamState::fold(&mut state, record);
-        Some(Self::new(name.clone(), state?))
+        StreamState::fold(&mut state, record);
+        Some(Self::new(state?))
+    }
+
+    fn replay(&mut self, frame: &RecordFrame, reference: Option<JournalRef>) -> Replayed {
+        let Ok(state) = self.state() else { return Replayed::Done(Vec::new()) };
+        // A filed state may know of the record already.
+        if state.version > frame.follows {
+            let known = self.filed.last().is_some_and(|(_, run)| run.end > frame.position);
+            if !known {
+                self.journal.extend(reference);
+            }
+            return Replayed::Done(Vec::new());
+        }
+        if state.version < frame.follows {
+            let reason = format!("records {} to {} are missing", state.version, frame.follows - 1);
+            self.corrupt = Some(reason.clone());
+            return Replayed::Gap(reason);
+        }
+        if state.ends_with(&frame.record) {
+            return Replayed::Ended;
+        }
+        state.apply(&frame.record);
+        self.journal.extend(reference);
+        Replayed::Done(self.drop_unkept(&frame.record))
     }
 }
 

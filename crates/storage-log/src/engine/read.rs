@@ -1,18 +1,25 @@
 //! Reads: find where the messages are under the stream's lock, then read them without it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use streamkeeper_storage::{Chunk, Range, StorageError};
 
 use super::Engine;
 use super::slot::{JournalRef, Slot};
+use crate::env::NoWait;
 use crate::filed::{FiledReader, Run};
 use crate::frame::{self, Frame, HEADER_BYTES, Salt};
-use crate::journal::{self, Segment};
+use crate::journal::Segment;
 
 /// Journal records that lie closer together than this are read in one go.
 const READ_GAP_BYTES: u64 = 16 * 1024;
 /// How much is read of the journal at once, unless one record is larger.
 const READ_SPAN_BYTES: u64 = 1 << 20;
+
+/// What is read at once takes no more than this to copy and to check, so that it holds nobody up.
+const MAX_CACHED_BYTES: u64 = 128 << 10;
 
 /// Where messages are, with what keeps the file open.
 enum Place {
@@ -23,33 +30,35 @@ enum Place {
 impl Engine {
     /// Reads a page, see [`streamkeeper_storage::Storage::read`]. Blocks on the disk.
     pub(crate) fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
-        let slot = self.slot(range.id).ok_or(StorageError::NotFound)?;
-        let mut range = range;
-        let (places, tail) = self.places(&mut slot.lock(), &mut range)?;
-        let mut page = Page { range, chunks: Vec::new(), room: range.max_bytes, full: false };
-        let mut places = places.into_iter().peekable();
-        while let Some(place) = places.next() {
-            if page.full {
-                break;
-            }
-            match place {
-                Place::Filed(reader, run) => page.read_run(&reader, &run)?,
-                Place::Journal(segment, first) => {
-                    let mut records = vec![first];
-                    while let Some(Place::Journal(_, next)) = places.peek() {
-                        let Some(last) = records.last() else { break };
-                        if !is_near(&first, last, next) {
-                            break;
-                        }
-                        records.push(*next);
-                        places.next();
-                    }
-                    page.read_records(&segment, &records)?;
-                }
-            }
+        let (range, places, tail) = self.find(range)?;
+        fetch(range, places, tail)
+    }
+
+    /// The same if the page is small and in memory, so that it is read at once; else `None`.
+    pub(crate) fn read_cached(&self, range: Range) -> Option<Result<Vec<Chunk>, StorageError>> {
+        let (range, mut places, tail) = match self.find(range) {
+            Ok(found) => found,
+            Err(error) => return Some(Err(error)),
+        };
+        let bytes = range.max_bytes.min(range.until.min(tail).saturating_sub(range.from));
+        if bytes > MAX_CACHED_BYTES {
+            return None;
         }
-        page.check(tail)?;
-        Ok(page.chunks)
+        let would_wait = Arc::new(AtomicBool::new(false));
+        for place in &mut places {
+            let (Place::Filed(FiledReader { file, .. }, _)
+            | Place::Journal(Segment { file, .. }, _)) = place;
+            *file = Arc::new(NoWait { file: file.clone(), would_wait: would_wait.clone() });
+        }
+        let page = fetch(range, places, tail);
+        (!would_wait.load(Ordering::Relaxed)).then_some(page)
+    }
+
+    /// Where the messages of a page are; what of the range is left; the stream's tail.
+    fn find(&self, mut range: Range) -> Result<(Range, Vec<Place>, u64), StorageError> {
+        let stream = self.index.get(range.id).ok_or(StorageError::NotFound)?;
+        let (places, tail) = stream.look(|slot| self.places(slot, &mut range))?;
+        Ok((range, places, tail))
     }
 
     /// The places of a page, in order; perhaps more than it takes, because runs are not measured here.
@@ -89,6 +98,34 @@ impl Engine {
     }
 }
 
+/// Reads the messages of a page.
+fn fetch(range: Range, places: Vec<Place>, tail: u64) -> Result<Vec<Chunk>, StorageError> {
+    let mut page = Page { range, chunks: Vec::new(), room: range.max_bytes, full: false };
+    let mut places = places.into_iter().peekable();
+    while let Some(place) = places.next() {
+        if page.full {
+            break;
+        }
+        match place {
+            Place::Filed(reader, run) => page.read_run(&reader, &run)?,
+            Place::Journal(segment, first) => {
+                let mut records = vec![first];
+                while let Some(Place::Journal(_, next)) = places.peek() {
+                    let Some(last) = records.last() else { break };
+                    if !is_near(&first, last, next) {
+                        break;
+                    }
+                    records.push(*next);
+                    places.next();
+                }
+                page.read_records(&segment, &records)?;
+            }
+        }
+    }
+    page.check(tail)?;
+    Ok(page.chunks)
+}
+
 fn is_near(first: &JournalRef, last: &JournalRef, next: &JournalRef) -> bool {
     let end = last.offset + u64::from(last.length);
     next.segment == last.segment
@@ -124,13 +161,13 @@ impl Page {
     ) -> Result<(), StorageError> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
         let length = last.offset + u64::from(last.length) - first.offset;
-        let mut bytes = vec![0; length as usize];
-        journal::read_full(&*segment.file, &mut bytes, first.offset)
-            .map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        let bytes = segment.file.read(first.offset, length as usize);
+        let bytes = bytes.map_err(|error| StorageError::Unavailable(error.to_string()))?;
         let bytes = Bytes::from(bytes);
         for record in records {
             let at = (record.offset - first.offset) as usize;
-            let framed = bytes.slice(at..at + record.length as usize);
+            let end = bytes.len().min(at + record.length as usize);
+            let framed = bytes.slice(at.min(end)..end);
             let chunk = record_chunk(&framed, record, segment.salt)?;
             self.take(&chunk);
         }

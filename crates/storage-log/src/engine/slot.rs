@@ -1,10 +1,9 @@
-//! What is known of one stream in memory: its state, and where its messages are.
+//! What is known of one stream: its state, and where its messages are.
 
-use streamkeeper_protocol::StreamName;
-use streamkeeper_protocol::stream::StreamState;
+use streamkeeper_protocol::stream::{StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
-use crate::codec;
+use crate::codec::{self, Malformed, Reader, Writer};
 use crate::filed::{Cover, Run};
 
 /// A record with messages that is in the journal and not filed yet.
@@ -17,10 +16,9 @@ pub(crate) struct JournalRef {
     pub(crate) length: u32,
 }
 
-/// One stream. Takes little memory while nobody uses it, however long it is.
-#[derive(Debug)]
+/// What is known of one stream, while it is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slot {
-    pub(crate) name: StreamName,
     state: State,
     /// Where its filed messages are, in order.
     pub(crate) filed: Vec<(Cover, Run)>,
@@ -28,27 +26,42 @@ pub(crate) struct Slot {
     pub(crate) journal: Vec<JournalRef>,
     /// Why the stream is not served: something of it was durable and is unreadable.
     pub(crate) corrupt: Option<String>,
+    /// The stream has ended while somebody was busy with it.
+    pub(crate) ended: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    /// Encoded, as it is most of the time.
+    /// Encoded, as it is filed.
     Cold(Box<[u8]>),
-    /// In use.
     Hot(Box<StreamState>),
 }
 
 impl Slot {
-    pub(crate) fn new(name: StreamName, state: StreamState) -> Self {
-        Self::with(name, State::Hot(Box::new(state)))
+    pub(crate) fn new(state: StreamState) -> Self {
+        Self::with(State::Hot(Box::new(state)))
     }
 
-    pub(crate) fn cold(name: StreamName, state: Box<[u8]>) -> Self {
-        Self::with(name, State::Cold(state))
+    pub(crate) fn cold(state: &[u8]) -> Self {
+        Self::with(State::Cold(state.into()))
     }
 
-    fn with(name: StreamName, state: State) -> Self {
-        Self { name, state, filed: Vec::new(), journal: Vec::new(), corrupt: None }
+    fn with(state: State) -> Self {
+        Self { state, filed: Vec::new(), journal: Vec::new(), corrupt: None, ended: false }
+    }
+
+    /// Takes what a later segment tells: the state, and more runs. Returns the runs that the state says
+    /// are dropped.
+    pub(crate) fn learn(&mut self, newer: Self) -> Vec<(Cover, Run)> {
+        self.state = newer.state;
+        self.filed.extend(newer.filed);
+        // Nearly all have lost nothing, which is cheap to tell.
+        let earliest = match &self.state {
+            State::Cold(state) => codec::earliest(state).unwrap_or(0),
+            State::Hot(state) => state.earliest,
+        };
+        let kept = if earliest > 0 { self.kept() } else { 0 };
+        self.truncate_before(kept)
     }
 
     /// The durable state.
@@ -57,9 +70,8 @@ impl Slot {
             return Err(StorageError::Corrupt(reason.clone()));
         }
         if let State::Cold(bytes) = &self.state {
-            let state = codec::decode_state(bytes).map_err(|error| {
-                StorageError::Corrupt(format!("state of `{}`: {error}", self.name))
-            })?;
+            let state = codec::decode_state(bytes);
+            let state = state.map_err(|error| StorageError::Corrupt(format!("state: {error}")))?;
             self.state = State::Hot(Box::new(state));
         }
         match &mut self.state {
@@ -68,17 +80,20 @@ impl Slot {
         }
     }
 
-    /// The durable state, encoded; keeps it so, until the stream is used again.
-    pub(crate) fn freeze(&mut self) -> &[u8] {
-        if let State::Hot(state) = &self.state {
-            self.state = State::Cold(codec::encode_state(state).into_boxed_slice());
-        }
-        if let (Some(reason), State::Cold(bytes)) = (&self.corrupt, &self.state) {
-            self.state = State::Cold(codec::mark_corrupt(reason, bytes));
-        }
-        match &self.state {
-            State::Cold(bytes) => bytes,
-            State::Hot(_) => &[],
+    /// The position before which nobody needs the messages.
+    pub(crate) fn kept(&mut self) -> u64 {
+        self.state().map_or(0, |state| state.kept())
+    }
+
+    /// The durable state as it is filed: encoded, and marked if something of the stream is lost.
+    pub(crate) fn filed_state(&self) -> Vec<u8> {
+        let bytes = match &self.state {
+            State::Hot(state) => codec::encode_state(state),
+            State::Cold(bytes) => bytes.to_vec(),
+        };
+        match &self.corrupt {
+            Some(reason) => codec::mark_corrupt(reason, &bytes).into_vec(),
+            None => bytes,
         }
     }
 
@@ -96,5 +111,112 @@ impl Slot {
         self.journal.drain(..kept);
         let kept = self.filed.partition_point(|(_, run)| run.end <= position);
         self.filed.drain(..kept).collect()
+    }
+
+    /// All of it in few bytes, for a stream that nobody uses. Not stored anywhere.
+    pub(crate) fn encode(&self, id: StreamId, buffer: &mut Vec<u8>) {
+        let mut w = Writer(buffer);
+        w.bool(self.ended);
+        w.option(self.corrupt.as_ref(), |w, reason| w.bytes(reason.as_bytes()));
+        w.varint(self.filed.len() as u64);
+        for (cover, run) in &self.filed {
+            w.varint(cover.first);
+            w.varint(cover.last - cover.first);
+            w.varint(cover.generation);
+            w.varint(run.first);
+            w.varint(run.end - run.first);
+            w.varint(run.offset);
+            w.varint(u64::from(run.size));
+            w.varint(run.index);
+        }
+        w.varint(self.journal.len() as u64);
+        for record in &self.journal {
+            w.varint(record.segment);
+            w.varint(record.first);
+            w.varint(record.end - record.first);
+            w.varint(record.offset);
+            w.varint(u64::from(record.length));
+        }
+        let encoded;
+        let state = match &self.state {
+            State::Cold(bytes) => bytes,
+            State::Hot(state) => {
+                encoded = codec::encode_state(state);
+                &encoded[..]
+            }
+        };
+        // The id is known to whoever holds these bytes.
+        match codec::without_id(state, id) {
+            Some((begin, rest)) => {
+                w.bool(true);
+                buffer.extend_from_slice(&begin);
+                buffer.extend_from_slice(rest);
+            }
+            None => {
+                w.bool(false);
+                buffer.extend_from_slice(state);
+            }
+        }
+    }
+
+    /// What [`encode`](Self::encode) wrote.
+    pub(crate) fn decode(id: StreamId, bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader(bytes);
+        let ended = r.bool()?;
+        let corrupt = r.option(|r| r.text().map(str::to_owned))?;
+        let filed = {
+            let count = r.count()?;
+            (0..count).map(|_| filed_run(&mut r)).collect::<Result<_, _>>()?
+        };
+        let journal = {
+            let count = r.count()?;
+            (0..count).map(|_| journal_ref(&mut r)).collect::<Result<_, _>>()?
+        };
+        let state = match r.bool()? {
+            true => codec::with_id(r.0, id).ok_or(Malformed("no state"))?.into(),
+            false => r.0.into(),
+        };
+        Ok(Self { state: State::Cold(state), filed, journal, corrupt, ended })
+    }
+}
+
+fn filed_run(r: &mut Reader<'_>) -> Result<(Cover, Run), Malformed> {
+    let first = r.varint()?;
+    let cover = Cover { first, last: first + r.varint()?, generation: r.varint()? };
+    let first = r.varint()?;
+    let (end, offset) = (first + r.varint()?, r.varint()?);
+    Ok((cover, Run { first, end, offset, size: r.varint()? as u32, index: r.varint()? }))
+}
+
+fn journal_ref(r: &mut Reader<'_>) -> Result<JournalRef, Malformed> {
+    let (segment, first) = (r.varint()?, r.varint()?);
+    let (end, offset) = (first + r.varint()?, r.varint()?);
+    Ok(JournalRef { first, end, segment, offset, length: r.varint()? as u32 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn what_is_known_of_a_stream_survives_its_sleep() {
+        let id = StreamId::new(Uuid::from_u128(7));
+        let cover = Cover { first: 3, last: 9, generation: 2 };
+        let run = Run { first: 5, end: 1 << 40, offset: 32, size: u32::MAX, index: 1 << 33 };
+        let record = JournalRef { first: 9, end: 10, segment: 4, offset: 1 << 35, length: 77 };
+        let record = JournalRef { end: u64::MAX, ..record };
+        for state in [&b"\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07rest"[..], b"", b"\xdaabc"] {
+            let mut slot = Slot::cold(state);
+            slot.filed = vec![(cover, run), (cover, run)];
+            slot.journal = vec![record];
+            for corrupt in [None, Some("bit rot".to_owned())] {
+                slot.corrupt = corrupt;
+                slot.ended = !slot.ended;
+                let mut bytes = Vec::new();
+                slot.encode(id, &mut bytes);
+                assert_eq!(Slot::decode(id, &bytes), Ok(slot.clone()));
+            }
+        }
     }
 }

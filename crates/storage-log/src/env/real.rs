@@ -1,10 +1,12 @@
 //! The disk of this machine, through `std::fs`: [`RealEnv`]. For Unix.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Env, File, LockGuard};
 
@@ -84,6 +86,15 @@ impl Env for RealEnv {
         sync_directory(or_here(path))
     }
 
+    /// The standard library keys its hashers with such.
+    fn draw(&self) -> u64 {
+        RandomState::new().hash_one(0u8)
+    }
+
+    fn pause(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+
     /// An advisory lock (`flock`) on the open file: the kernel gives it back when the process ends,
     /// however it ends.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
@@ -110,6 +121,49 @@ impl File for RealFile {
         Ok(read)
     }
 
+    /// Into memory that is not cleared before.
+    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            let read = uninterrupted(|| {
+                Ok(rustix::io::pread(&self.0, rustix::buffer::spare_capacity(&mut bytes), at)?)
+            })?;
+            if read == 0 {
+                break;
+            }
+        }
+        // There may be more capacity than was asked for.
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            let (rest, at) = (&mut buffer[read..], offset + read as u64);
+            match uninterrupted(|| no_wait::pread(&self.0, rest, at))? {
+                0 => break,
+                more => read += more,
+            }
+        }
+        Ok(read)
+    }
+
+    fn will_read(&self, offset: u64, length: u64) {
+        // It is advice: what comes of it does not matter.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::fs::fadvise(
+            &self.0,
+            offset,
+            std::num::NonZero::new(length),
+            rustix::fs::Advice::WillNeed,
+        );
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, length);
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         uninterrupted(|| self.0.write_at(bytes, offset))
     }
@@ -129,6 +183,23 @@ impl File for RealFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(uninterrupted(|| self.0.metadata())?.len())
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod no_wait {
+    use std::fs::File;
+    use std::io::{self, ErrorKind, IoSliceMut};
+
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+    /// Reads what is in the page cache. File systems that cannot tell count as ones that would wait.
+    pub(super) fn pread(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let buffers = &mut [IoSliceMut::new(buffer)];
+        preadv2(file, buffers, offset, ReadWriteFlags::NOWAIT).map_err(|error| match error {
+            Errno::OPNOTSUPP | Errno::NOSYS => ErrorKind::WouldBlock.into(),
+            error => error.into(),
+        })
     }
 }
 

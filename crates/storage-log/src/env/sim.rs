@@ -35,6 +35,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -97,6 +98,12 @@ impl SimEnv {
     #[must_use]
     pub fn syscalls(&self) -> u64 {
         self.machine.lock().syscalls
+    }
+
+    /// How long all pauses together were, [`Env::pause`].
+    #[must_use]
+    pub fn paused(&self) -> Duration {
+        self.machine.lock().paused
     }
 
     /// The bytes that all files together may take; none: no limit. A write beyond it writes what fits
@@ -262,6 +269,16 @@ impl Env for SimEnv {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.machine.lock().change(self.process, Syscall::SyncDir, path, |disk| disk.sync_dir(path))
+    }
+
+    /// By the seed, so that a run can be repeated.
+    fn draw(&self) -> u64 {
+        self.machine.lock().rng.below(u64::MAX)
+    }
+
+    /// Takes no time; see [`SimEnv::paused`].
+    fn pause(&self, duration: Duration) {
+        self.machine.lock().paused += duration;
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {

@@ -14,6 +14,9 @@ use crate::codec::{Malformed, Reader, read_name};
 use crate::env::File;
 use crate::{frame, journal};
 
+/// Whoever reads this much at once is expected to go on.
+const READ_AHEAD_BYTES: u64 = 256 << 10;
+
 /// An open filed segment.
 #[derive(Clone)]
 pub(crate) struct FiledReader {
@@ -30,8 +33,24 @@ pub(crate) struct FooterEntry {
 }
 
 impl FiledReader {
-    /// Checks header and trailer and reads the footer.
+    /// Reads the footer.
     pub(crate) fn footer(&self) -> Result<Vec<FooterEntry>, StorageError> {
+        let entry = |id, live: Option<(StreamName, &[u8], Vec<Run>)>| FooterEntry {
+            id,
+            live: live.map(|(name, state, runs)| (name, state.into(), runs)),
+        };
+        let entries = entries(&self.footer_body()?, entry);
+        entries.map_err(|error| self.corrupt(&error.to_string()))
+    }
+
+    /// The ids of the streams that the footer tells of.
+    pub(crate) fn streams(&self) -> Result<Vec<StreamId>, StorageError> {
+        let ids = entries(&self.footer_body()?, |id, _| id);
+        ids.map_err(|error| self.corrupt(&error.to_string()))
+    }
+
+    /// Checks header and trailer and reads the bytes of the footer, for [`entries`].
+    pub(crate) fn footer_body(&self) -> Result<Bytes, StorageError> {
         let length = self.file.len().map_err(unavailable)?;
         let mut header = [0; HEADER_BYTES as usize];
         journal::read_full(&*self.file, &mut header, 0).map_err(unavailable)?;
@@ -42,8 +61,7 @@ impl FiledReader {
         if &header[..8] != MAGIC || ending != trailer(self.cover, footer) || footer > at {
             return Err(self.corrupt("its header or trailer is damaged"));
         }
-        let body = self.frame(footer, at - footer)?;
-        entries(&body).map_err(|error| self.corrupt(&error.to_string()))
+        self.frame(footer, at - footer)
     }
 
     /// Reads messages of a run from a position on, up to a size, at least one block.
@@ -64,6 +82,9 @@ impl FiledReader {
         let wanted: Vec<_> = wanted.copied().collect();
         let size: u64 = wanted.iter().map(|block| u64::from(block.2)).sum();
         let span = self.bytes(begin, size)?;
+        if size >= READ_AHEAD_BYTES {
+            self.file.will_read(begin + size, size);
+        }
         let chunk = |(_, offset, size): (u64, u64, u32)| {
             let at = (offset - begin) as usize;
             let framed = span.slice(at..at + size as usize);
@@ -116,9 +137,8 @@ impl FiledReader {
 
     fn bytes(&self, offset: u64, size: u64) -> Result<Bytes, StorageError> {
         let size = usize::try_from(size).map_err(|_| self.damaged(offset))?;
-        let mut bytes = vec![0; size];
-        let read = journal::read_full(&*self.file, &mut bytes, offset).map_err(unavailable)?;
-        match read == size {
+        let bytes = self.file.read(offset, size).map_err(unavailable)?;
+        match bytes.len() == size {
             true => Ok(Bytes::from(bytes)),
             false => Err(self.damaged(offset)),
         }
@@ -128,7 +148,7 @@ impl FiledReader {
         self.corrupt(&format!("damage at byte {offset}"))
     }
 
-    fn corrupt(&self, what: &str) -> StorageError {
+    pub(crate) fn corrupt(&self, what: &str) -> StorageError {
         let path = self.cover.path(std::path::Path::new(""));
         StorageError::Corrupt(format!("{}: {what}", path.display()))
     }
@@ -138,16 +158,21 @@ fn unavailable(error: io::Error) -> StorageError {
     StorageError::Unavailable(error.to_string())
 }
 
-fn entries(body: &[u8]) -> Result<Vec<FooterEntry>, Malformed> {
+/// Decodes a footer: of each stream its id, and, unless it has ended, its name, its encoded state and
+/// where its messages are.
+pub(crate) fn entries<T>(
+    body: &[u8],
+    mut make: impl FnMut(StreamId, Option<(StreamName, &[u8], Vec<Run>)>) -> T,
+) -> Result<Vec<T>, Malformed> {
     let mut r = Reader(body);
     let count = r.count()?;
     let entries = (0..count).map(|_| {
         let id = r.id()?;
         let live = match r.bool()? {
-            true => Some((read_name(&mut r)?, r.bytes()?.into(), runs(&mut r)?)),
+            true => Some((read_name(&mut r)?, r.bytes()?, runs(&mut r)?)),
             false => None,
         };
-        Ok(FooterEntry { id, live })
+        Ok(make(id, live))
     });
     let entries: Result<Vec<_>, Malformed> = entries.collect();
     let entries = entries?;

@@ -10,14 +10,18 @@ use streamkeeper_storage::Chunk;
 
 use super::{BLOCK_BYTES, Cover, HEADER_BYTES, MAGIC, Run, TRAILER_BYTES};
 use crate::codec::Writer;
+use crate::engine::Pace;
 use crate::env::{Env, File};
 use crate::{frame, journal};
 
 /// A run that is longer goes on as another one, so that sizes fit and indexes stay small.
-const MAX_RUN_BYTES: u64 = 1 << 30;
+const MAX_RUN_BYTES: u64 = 32 << 20;
 
 /// How much is gathered before it is written.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// After how much it is synced, so that commits never wait behind a great deal of it.
+const SYNC_BYTES: u64 = 8 << 20;
 
 /// The name of a filed segment until it is whole.
 pub(crate) const TEMPORARY: &str = "filing.tmp";
@@ -35,6 +39,8 @@ pub(crate) struct FiledWriter<'a> {
     streams: u64,
     run: Option<OpenRun>,
     runs: Vec<Run>,
+    pace: Option<&'a Pace>,
+    unsynced: u64,
 }
 
 struct OpenRun {
@@ -54,7 +60,13 @@ struct Block {
 }
 
 impl<'a> FiledWriter<'a> {
-    pub(crate) fn create(env: &'a dyn Env, dir: &Path, cover: Cover) -> io::Result<Self> {
+    /// Begins one. `pace`: how fast to write.
+    pub(crate) fn create(
+        env: &'a dyn Env,
+        dir: &Path,
+        cover: Cover,
+        pace: Option<&'a Pace>,
+    ) -> io::Result<Self> {
         discard(env, dir)?;
         let temporary = dir.join(TEMPORARY);
         let file = env.create(&temporary)?;
@@ -75,6 +87,8 @@ impl<'a> FiledWriter<'a> {
             streams: 0,
             run: None,
             runs: Vec::new(),
+            pace,
+            unsynced: 0,
         })
     }
 
@@ -148,13 +162,19 @@ impl<'a> FiledWriter<'a> {
     /// Makes the segment durable under its name.
     pub(crate) fn finish(mut self) -> io::Result<Arc<dyn File>> {
         let offset = self.offset();
-        let mut body = Vec::with_capacity(self.footer.len() + 10);
-        Writer(&mut body).varint(self.streams);
-        body.extend_from_slice(&self.footer);
-        if body.len() > frame::MAX_BODY_BYTES {
+        let mut count = Vec::new();
+        Writer(&mut count).varint(self.streams);
+        if count.len() + self.footer.len() > frame::MAX_BODY_BYTES {
             return Err(io::Error::other("too many streams for one filed segment"));
         }
-        self.buffer.extend_from_slice(&frame::seal_body(&body));
+        // With a million streams it is large, so it is not copied.
+        let footer = std::mem::take(&mut self.footer);
+        self.buffer.extend_from_slice(&frame::header_of(&count, &footer));
+        self.buffer.extend_from_slice(&count);
+        self.flush()?;
+        for piece in footer.chunks(WRITE_BYTES) {
+            self.write(piece)?;
+        }
         self.buffer.extend_from_slice(&trailer(self.cover, offset));
         self.flush()?;
         self.file.sync()?;
@@ -212,10 +232,22 @@ impl<'a> FiledWriter<'a> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        journal::write_all(&*self.file, &self.buffer, self.written)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let written = self.write(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
+        written
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        journal::write_all(&*self.file, bytes, self.written)?;
+        self.written += bytes.len() as u64;
+        self.unsynced += bytes.len() as u64;
+        if self.unsynced >= SYNC_BYTES {
+            self.file.sync()?;
+            self.unsynced = 0;
+        }
+        self.pace.map_or(Ok(()), |pace| pace.wrote(self.env, bytes.len() as u64))
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) fn stage(
         env.create_dir_all(folder).map_err(ImportError::Write)?;
     }
     let lock = env.lock(&dir.join(LOCK)).map_err(ImportError::Write)?;
-    let writer = FiledWriter::create(&**env, &filed_dir, COVER).map_err(ImportError::Write)?;
+    let writer =
+        FiledWriter::create(&**env, &filed_dir, COVER, None).map_err(ImportError::Write)?;
     let mut staging = Staging {
         writer,
         number: 0,

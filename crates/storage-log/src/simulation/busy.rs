@@ -4,6 +4,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use streamkeeper_storage::{Chunk, Range, StorageError};
@@ -16,6 +17,8 @@ use crate::env::{Env, File, LockGuard, SimEnv};
 pub(super) struct Meanwhile {
     work: Mutex<Option<Work>>,
     read: Mutex<Vec<Read>>,
+    /// How many of the next reads are found in memory.
+    pub(super) cached: Mutex<u64>,
 }
 
 /// A read and its outcome.
@@ -93,8 +96,8 @@ impl Env for BusyEnv {
         self.env.rename(from, to)
     }
 
-    /// Nothing happens meanwhile: a merge holds a lock, for which others wait.
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.meanwhile.tick();
         self.env.remove(path)
     }
 
@@ -102,6 +105,14 @@ impl Env for BusyEnv {
         let synced = self.env.sync_dir(path);
         self.meanwhile.tick();
         synced
+    }
+
+    fn draw(&self) -> u64 {
+        self.env.draw()
+    }
+
+    fn pause(&self, duration: Duration) {
+        self.env.pause(duration);
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
@@ -118,6 +129,17 @@ impl File for BusyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.meanwhile.tick();
         self.file.read_at(buffer, offset)
+    }
+
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut cached = self.meanwhile.cached.lock();
+        match cached.checked_sub(1) {
+            None => Err(io::ErrorKind::WouldBlock.into()),
+            Some(left) => {
+                *cached = left;
+                self.file.read_at(buffer, offset)
+            }
+        }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {

@@ -158,7 +158,15 @@ impl World {
         until: u64,
         max_bytes: u64,
     ) -> Option<Result<Vec<Chunk>, StorageError>> {
-        Some(self.engine.as_ref()?.read(Range { id, from, until, max_bytes }))
+        let (engine, range) = (self.engine.as_ref()?, Range { id, from, until, max_bytes });
+        *self.meanwhile.cached.lock() = from % 4;
+        // Not where a fault waits for a read.
+        let cached = if self.fault { None } else { engine.read_cached(range) };
+        let read = engine.read(range);
+        if let (Some(Ok(cached)), Ok(read)) = (cached, &read) {
+            assert_eq!(cached, *read, "what is in memory is what is on disk: {range:?}");
+        }
+        Some(read)
     }
 
     /// The position before which the messages may be gone.

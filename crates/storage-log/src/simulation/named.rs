@@ -282,6 +282,84 @@ fn records_behind_a_damaged_length_are_found() {
     }
 }
 
+/// A log could not be opened on a full disk. It is, serves reads, refuses commits as full, and goes on.
+#[test]
+fn a_full_disk_is_opened_and_read() {
+    let mut world = World::new(1);
+    world.open_and_check();
+    world.batch(|b| b.create("a", 300).create("b", 300));
+    world.seal();
+    world.batch(|b| b.append("a", 300));
+    world.end(End::Kill);
+    world.space(Some(20));
+    for _ in 0..2 {
+        world.open_and_check();
+        assert!(!world.batch(|b| b.append("a", 10)), "there is no space");
+        world.file();
+        world.check_bytes();
+        world.end(End::PowerLoss);
+    }
+    world.open_and_check();
+    world.space(None);
+    assert!(world.batch(|b| b.append("a", 10)));
+    world.tidy();
+    world.open_again();
+    assert!(world.batch(|b| b.append("b", 10)));
+    world.open_again();
+}
+
+/// A merged segment whose name may be durable or not was left there (seed 89190 of `rot`), and a segment
+/// that it covers was merged with another one: then there were two that overlap.
+#[test]
+fn no_merge_follows_one_that_is_adrift() {
+    let mut world = World::new(1);
+    world.open_and_check();
+    world.batch(|b| b.create("a", 300).create("b", 300));
+    for _ in 0..4 {
+        world.append_to_all();
+        world.seal_and_file();
+    }
+    world.with_fault(Syscall::SyncDir, 1, |world| {
+        assert!(!world.merge(), "the directory is not synced");
+    });
+    let engine = world.engine.as_ref().expect("it is open");
+    assert_eq!(engine.merge_candidates(), None);
+    world.append_to_all();
+    world.seal_and_file();
+    world.end(End::Kill);
+    world.open_and_check();
+    assert!(world.merge(), "the log is opened anew");
+    world.open_again();
+}
+
+/// One rotten block ended all merging. Its segment stays as it is; others are merged.
+#[test]
+fn segments_are_merged_without_a_rotten_one() {
+    let mut world = World::new(1);
+    world.options.merge_width = 2;
+    world.open_and_check();
+    world.batch(|b| b.create("a", 300).create("b", 300));
+    world.seal_and_file();
+    for _ in 0..4 {
+        world.append_to_all();
+        world.seal_and_file();
+    }
+    let rotten = Cover { first: 1, last: 1, generation: 0 }.path(&dir().join("filed"));
+    world.env.flip_bit(&rotten, 32 + 12).expect("it is in the first block");
+    world.rotten = true;
+    while let Some(covers) = world.engine.as_ref().expect("it is open").merge_candidates() {
+        let merged = world.engine.as_ref().expect("it is open").merge(&covers);
+        let expected = covers.iter().all(|cover| cover.first > 1);
+        assert_eq!(merged.is_ok(), expected, "{covers:?}");
+    }
+    let left = world.env.paths();
+    assert!(left.contains(&rotten), "the evidence is kept: {left:?}");
+    let filed = left.iter().filter(|path| path.extension().is_some_and(|e| e == "filed"));
+    assert!(filed.count() < 5, "others are merged: {left:?}");
+    let engine = world.engine.as_ref().expect("it is open");
+    assert!(engine.load(&name("b")).is_ok_and(|state| state.is_some()), "b is served");
+}
+
 fn read(world: &World, id: StreamId, until: u64) -> Result<(), StorageError> {
     let engine = world.engine.as_ref().expect("it is open");
     engine.read(Range { id, from: 0, until, max_bytes: u64::MAX }).map(|_| ())

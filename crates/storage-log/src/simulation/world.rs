@@ -50,7 +50,13 @@ impl World {
             meanwhile: Arc::default(),
             model: Model::default(),
             unacked: Vec::new(),
-            options: LogOptions { segment_bytes: 4096, merge_width: 2, max_filed_bytes: 1 << 20 },
+            options: LogOptions {
+                segment_bytes: 4096,
+                merge_width: 2,
+                max_filed_bytes: 1 << 20,
+                max_awake_streams: 3,
+                ..LogOptions::default()
+            },
             chance: Chance::new(seed ^ 0xdead_beef),
             stats: Stats { runs: 1, ..Stats::default() },
             fault: false,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::disk::{Disk, FileId};
 use super::fault::{Faults, Syscall};
@@ -20,6 +21,7 @@ pub(super) struct Machine {
     pub(super) disk: Disk,
     pub(super) faults: Faults,
     pub(super) rng: Rng,
+    pub(super) paused: Duration,
     pub(super) process: Process,
     /// Mutating calls so far.
     pub(super) syscalls: u64,
@@ -43,6 +45,7 @@ impl Machine {
             disk: Disk::default(),
             faults: Faults::default(),
             rng: Rng::new(seed),
+            paused: Duration::ZERO,
             process: 0,
             syscalls: 0,
             crash_in: 0,

@@ -37,6 +37,8 @@ pub(super) struct Struck {
     path: PathBuf,
     offset: u64,
     right: u8,
+    /// The checksum of the whole file as it was.
+    whole: u32,
     pub(super) place: Place,
 }
 
@@ -45,10 +47,16 @@ impl Struck {
         world.env.flip_bit(&self.path, self.offset).expect("there is such a byte");
     }
 
-    /// Puts the byte right, if the file is still there.
+    /// Puts the byte right, if the file is still there. A filed segment may be another one of the same
+    /// name by now: if the power was lost before its name was durable, it was filed once more.
     pub(super) fn mend(&self, world: &World) {
         if let Ok(mut bytes) = world.env.read_file(&self.path) {
-            bytes[self.offset as usize] = self.right;
+            let Some(byte) = bytes.get_mut(self.offset as usize) else { return };
+            *byte = self.right;
+            let is_filed = self.path.extension().is_some_and(|extension| extension == "filed");
+            if is_filed && crc32c::crc32c(&bytes) != self.whole {
+                return;
+            }
             world.env.write_file(&self.path, &bytes).expect("it is written");
         }
     }
@@ -105,6 +113,7 @@ pub(super) fn draw(world: &mut World) -> Option<Struck> {
                 path: path.clone(),
                 offset,
                 right: bytes[offset as usize],
+                whole: crc32c::crc32c(&bytes),
                 place,
             });
         }
