@@ -17,7 +17,7 @@ use crate::expiry_queue::Deadlines;
 use crate::limits::{self, Limits, Permit, Pool};
 use crate::policies::Policies;
 use crate::retention_supervisor;
-use crate::stream_supervisor::{Registry, StreamKey};
+use crate::stream_supervisor::{Courier, Registry, StreamKey};
 use crate::subscription_supervisor::Shared;
 use crate::webhooks::Webhooks;
 use crate::{Clock, Unavailable};
@@ -25,6 +25,7 @@ use crate::{Clock, Unavailable};
 /// What every process of one system shares. Two systems share nothing.
 pub(crate) struct Context {
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) courier: Courier,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policies: Policies,
     pub(crate) limits: Limits,
@@ -55,6 +56,7 @@ impl Context {
     ) -> Arc<Self> {
         Arc::new(Self {
             storage,
+            courier: Courier::start(),
             clock,
             policies,
             limits,

@@ -34,6 +34,7 @@ pub(crate) use self::waiters::Waiter;
 use self::ended::Ended;
 use self::gauge::Gauge;
 use self::registry::Lookup;
+pub(crate) use self::stream::Courier;
 use self::stream::{Arguments, Stream};
 use self::touch::LastTouch;
 pub(crate) use self::touch::Touch;

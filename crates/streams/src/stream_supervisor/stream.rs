@@ -6,6 +6,7 @@
 
 pub(crate) mod message;
 mod operations;
+mod outcomes;
 mod pipeline;
 mod retention;
 
@@ -17,12 +18,14 @@ use streamkeeper_protocol::Timestamp;
 use streamkeeper_protocol::stream::{Record, StreamState};
 use streamkeeper_storage::{Chunk, Entry, StorageError};
 use streamkeeper_supervisor::ChildFailure;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::message::{Follow, Message};
-use self::pipeline::{Answer, Effect, Outcome, Pipeline, tell};
+pub(crate) use self::outcomes::Courier;
+use self::outcomes::{Outcome, Outcomes};
+use self::pipeline::{Answer, Effect, Pipeline};
 use super::StreamKey;
 use super::ended::Ending;
 use super::gauge::Gauge;
@@ -78,8 +81,7 @@ pub(crate) struct State {
     /// Where the stream stands on the agenda of retention, if it has a policy.
     place: Option<Place>,
     gauge: Arc<Gauge>,
-    /// Outcomes that came when the mailbox took no more messages.
-    late: (mpsc::UnboundedSender<Outcome>, mpsc::UnboundedReceiver<Outcome>),
+    outcomes: Arc<Outcomes>,
     /// Storage has refused a record that others were decided upon: until the state is loaded anew,
     /// writes are turned away.
     reloading: bool,
@@ -110,6 +112,7 @@ impl Actor for Stream {
             may_be_absent,
             wakeful,
         } = arguments;
+        let outcomes = Outcomes::new(myself.clone(), context.courier.clone());
         let mut state = State {
             context,
             key,
@@ -126,7 +129,7 @@ impl Actor for Stream {
             wakeful_until: wakeful.map(|time| Instant::now() + time),
             place: None,
             gauge,
-            late: mpsc::unbounded_channel(),
+            outcomes,
             reloading: false,
             retired: false,
             _ending: ending,
@@ -164,9 +167,10 @@ impl Actor for Stream {
     ) -> Result<(), ActorProcessingErr> {
         state.disarm();
         // Whoever was accepted gets an answer; the supervisor's deadline bounds the wait.
+        state.take_outcomes()?;
         while !state.pipeline.is_empty() {
-            let Some(outcome) = state.late.1.recv().await else { break };
-            state.committed(outcome)?;
+            state.outcomes.wait().await;
+            state.take_outcomes()?;
         }
         Ok(())
     }
@@ -192,8 +196,11 @@ impl State {
             Message::Truncate { id, cut, reply } => self.truncate(id, cut, reply),
             Message::Touch => self.record_touch(),
             Message::Expire => self.expire(),
-            Message::Committed(outcome) => self.committed(outcome),
-            Message::Reloaded(state) => self.reloaded(*state),
+            Message::Committed => self.take_outcomes(),
+            Message::Reloaded(state) => {
+                self.take_outcomes()?;
+                self.reloaded(*state)
+            }
             Message::Doze => {
                 self.doze();
                 Ok(())
@@ -251,20 +258,16 @@ impl State {
                 // Known at once, but not before what was submitted earlier.
                 let effect = self.apply(&record);
                 self.pipeline.submitted(effect, answer);
-                self.tell(Ok(()));
+                self.outcomes.tell(Ok(()));
             }
             Err(commit) => {
                 let effect = self.apply(&record);
                 self.pipeline.submitted(effect, answer);
-                let (myself, late) = (self.myself.clone(), self.late.0.clone());
-                commit.on_outcome(move |outcome| tell(&myself, &late, outcome));
+                let outcomes = self.outcomes.clone();
+                commit.on_outcome(move |outcome| outcomes.tell(outcome));
             }
         }
         Ok(())
-    }
-
-    fn tell(&self, outcome: Outcome) {
-        tell(&self.myself, &self.late.0, outcome);
     }
 
     fn entry(&self, record: Record) -> Entry {
@@ -312,6 +315,11 @@ impl State {
             truncates: matches!(record, Record::Truncated { .. }),
             released: before.filter(|_| existed && self.pending.is_none()),
         }
+    }
+
+    /// Storage has told outcomes.
+    fn take_outcomes(&mut self) -> Result<(), ActorProcessingErr> {
+        self.outcomes.take().into_iter().try_for_each(|outcome| self.committed(outcome))
     }
 
     /// Storage has told the outcome of the oldest commit in flight.

@@ -39,8 +39,8 @@ pub(crate) enum Message {
     Wait(Waiter),
     /// Follow the stream.
     Subscribe { reply: oneshot::Sender<Follow> },
-    /// Storage has told the outcome of the oldest commit that is in flight.
-    Committed(Result<(), StorageError>),
+    /// Storage has told outcomes of commits that are in flight.
+    Committed,
     /// What storage holds, after it has refused a record that others were decided upon.
     Reloaded(Box<Result<Option<StreamState>, StorageError>>),
     /// Nobody has used the stream for a while: go dormant, unless somebody needs it after all.
@@ -62,9 +62,7 @@ impl Message {
             | Self::Truncate { .. }
             | Self::Wait(_)
             | Self::Subscribe { .. } => true,
-            Self::Touch | Self::Committed(_) | Self::Reloaded(_) | Self::Expire | Self::Doze => {
-                false
-            }
+            Self::Touch | Self::Committed | Self::Reloaded(_) | Self::Expire | Self::Doze => false,
         }
     }
 

@@ -6,18 +6,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ractor::{ActorRef, MessagingErr};
 use streamkeeper_protocol::stream::{Compaction, ForkGrant, Origin, StreamId};
-use streamkeeper_storage::{Chunk, StorageError};
-use tokio::sync::{mpsc, oneshot};
+use streamkeeper_storage::Chunk;
+use tokio::sync::oneshot;
 
 use super::super::view::View;
-use super::message::{ForkError, Message, Permits, Reply};
+use super::message::{ForkError, Permits, Reply};
 use crate::retention_supervisor::Dropped;
 use crate::{AppendError, Appended, CreateError, Created, DeleteError, Unavailable};
-
-/// What storage tells of a commit.
-pub(super) type Outcome = Result<(), StorageError>;
 
 /// An answer that is decided and waits to be true. Holds the request's permits until then.
 pub(crate) enum Answer {
@@ -156,18 +152,4 @@ impl Answer {
 
 fn fail<T, E: From<Unavailable>>(reply: oneshot::Sender<Result<T, E>>, why: Unavailable) {
     drop(reply.send(Err(why.into())));
-}
-
-/// Brings an outcome to the actor: by its mailbox, or beside it if it is emptying that to stop.
-pub(super) fn tell(
-    myself: &ActorRef<Message>,
-    late: &mpsc::UnboundedSender<Outcome>,
-    outcome: Outcome,
-) {
-    if let Err(error) = myself.cast(Message::Committed(outcome))
-        && let MessagingErr::SendErr(Message::Committed(outcome)) = error
-    {
-        // An actor that is no more needs no outcome: it is in storage.
-        let _ = late.send(outcome);
-    }
 }
