@@ -5,7 +5,7 @@ use std::time::Duration;
 use ractor::ActorCell;
 use tokio::time::{Instant, timeout_at};
 
-use crate::Shutdown;
+use crate::{ExitReason, Shutdown};
 
 /// How long a child that missed its deadline has to stop before it is killed.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -17,6 +17,14 @@ pub(crate) fn patience(shutdown: Shutdown) -> Duration {
     match shutdown {
         Shutdown::BrutalKill => KILL_GRACE,
         gentle => gentle.timeout(),
+    }
+}
+
+/// The exit of a child that its supervisor was ending: one that was to be killed ended as it should.
+pub(crate) fn as_asked(shutdown: Shutdown, reason: ExitReason) -> ExitReason {
+    match (shutdown, reason) {
+        (Shutdown::BrutalKill, ExitReason::Killed) => ExitReason::Shutdown,
+        (_, reason) => reason,
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn run(server: &Running, settings: &Settings) -> io::Result<Sam
     let address = server.address();
     let without = append::run(server, settings, CONNECTIONS, CONNECTIONS, Body::Text).await?;
     let mut connection = Connection::open(address).await?;
-    make(&mut connection, 0, "bench-*").await?;
+    make(&mut connection, 0, "*").await?;
     for other in 1..settings.subscriptions {
         make(&mut connection, other, &format!("other-{other}/*")).await?;
     }

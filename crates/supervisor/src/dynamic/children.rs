@@ -29,7 +29,7 @@ use crate::early_exits::EarlyExits;
 use crate::event::emit;
 use crate::history::History;
 use crate::starting;
-use crate::stopping::{patience, stop_all};
+use crate::stopping::{as_asked, patience, stop_all};
 use crate::{ChildSpec, Event, ExitReason, Observer, StartError};
 
 pub(super) struct Children<K: Key> {
@@ -165,6 +165,7 @@ impl<K: Key> Children<K> {
         let Some(child) = self.by_key.get(&key) else { return };
         let expected = self.closing.is_some() || matches!(child.phase, Phase::Stopping { .. });
         let generation = child.generation;
+        let reason = if expected { as_asked(child.spec.shutdown, reason) } else { reason };
         self.emit(Event::Exited { key: key.clone(), generation, reason: reason.clone() });
         if expected {
             self.remove(&key);

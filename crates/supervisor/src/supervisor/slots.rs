@@ -23,7 +23,7 @@ use crate::early_exits::EarlyExits;
 use crate::event::emit;
 use crate::history::History;
 use crate::starting;
-use crate::stopping::{Leaver, stop_in_turn};
+use crate::stopping::{Leaver, as_asked, stop_in_turn};
 use crate::{
     ChildInfo, ChildSpec, ChildState, Event, ExitReason, Observer, RestartWindow, StartError,
     Verdict,
@@ -143,6 +143,7 @@ impl Slots {
         let expected = matches!(slot.phase, Phase::Stopping(_));
         slot.phase = Phase::Down;
         let (key, generation) = (slot.spec.id.clone(), slot.generation);
+        let reason = if expected { as_asked(slot.spec.shutdown, reason) } else { reason };
         self.emit(Event::Exited { key, generation, reason: reason.clone() });
         if !expected {
             self.incident(place, &reason);

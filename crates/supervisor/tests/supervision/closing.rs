@@ -39,6 +39,15 @@ async fn shutdown_answers_what_is_queued_and_says_goodbye() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_to_be_killed_ends_as_asked() {
+    let (supervisor, recorder) = supervisor().await;
+    let spec = polite(&Arc::default()).shutdown(Shutdown::BrutalKill);
+    supervisor.start_child("a", spec).await.unwrap();
+    assert!(supervisor.shutdown(DEADLINE).await.is_clean());
+    assert_eq!(recorder.lines(), ["a started", "a exited: shutdown", "a stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_the_deadline_the_slow_are_stopped_and_the_stuck_are_killed() {
     let (supervisor, _) = supervisor().await;
     let goodbyes = Arc::default();
