@@ -176,7 +176,8 @@ fn child_spec(
     let known = loaded.as_ref().and_then(|state| context.deadlines.touch(&key.name, state.id));
     let known = loaded.as_ref().zip(known).map(|(state, touch)| LastTouch::of(state.id, touch));
     let last_touch = Arc::new(known.unwrap_or_default());
-    let first = Arc::new(Mutex::new(Some((loaded, open == Open::OrCreate))));
+    // Boxed, because its place is kept as long as the stream is awake.
+    let first = Arc::new(Mutex::new(Some(Box::new((loaded, open == Open::OrCreate)))));
     ChildSpec::new(key.to_string(), policy, move |supervisor| {
         let (context, key) = (context.clone(), key.clone());
         let first = first.lock().take();
@@ -185,7 +186,7 @@ fn child_spec(
         let wakeful = first.is_none().then_some(period);
         async move {
             let (state, may_be_absent) = match first {
-                Some(first) => first,
+                Some(first) => *first,
                 None => {
                     let state = context.storage.load(&key.name).await;
                     (state.map_err(StartError::failed)?, false)

@@ -235,10 +235,13 @@ impl State {
 
     /// An actor without a stream ends: at once, or soon if its creation is on the way but does not
     /// come, because whoever asked for it has given up.
-    fn see_whether_there_is_a_stream(&self, may_be_absent: bool) {
+    fn see_whether_there_is_a_stream(&mut self, may_be_absent: bool) {
         match (&self.pending, may_be_absent) {
             (Some(_), _) => {}
-            (None, true) => drop(self.myself.send_after(CREATION_PATIENCE, || Message::Expire)),
+            (None, true) => {
+                let patience = self.myself.send_after(CREATION_PATIENCE, || Message::Expire);
+                self.timer = Some(patience.abort_handle());
+            }
             // A message to itself, because an actor cannot end before it has begun.
             (None, false) => drop(self.myself.cast(Message::Expire)),
         }

@@ -72,17 +72,25 @@ impl Pipeline {
         self.queue.len()
     }
 
+    /// Takes a place at the end. The first one alone: most streams never have two.
+    fn push(&mut self, place: InFlight) {
+        if self.queue.capacity() == 0 {
+            self.queue.reserve_exact(1);
+        }
+        self.queue.push_back(place);
+    }
+
     /// Gives the answer as soon as everything submitted before is durable.
     pub(crate) fn answer(&mut self, answer: Answer) {
         match self.queue.is_empty() {
             true => answer.give(),
-            false => self.queue.push_back(InFlight { effect: None, answer }),
+            false => self.push(InFlight { effect: None, answer }),
         }
     }
 
     /// Adds a commit that was submitted.
     pub(crate) fn submitted(&mut self, effect: Effect, answer: Answer) {
-        self.queue.push_back(InFlight { effect: Some(effect), answer });
+        self.push(InFlight { effect: Some(effect), answer });
     }
 
     /// Takes the oldest commit, which is now durable.
