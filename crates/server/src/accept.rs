@@ -58,10 +58,8 @@ pub(crate) async fn serve(
     let app = Arc::new(app);
     let connections = Connections::new();
     let mut http = Builder::new(TokioExecutor::new());
-    http.http1()
-        .header_read_timeout(HEADER_TIMEOUT)
-        // Answers to pipelined requests leave together.
-        .pipeline_flush(true);
+    // Without `pipeline_flush`, which would copy every body behind its head before it is sent.
+    http.http1().header_read_timeout(HEADER_TIMEOUT);
     http.http2().timer(TokioTimer::new());
     tokio::pin!(stop);
     loop {

@@ -18,8 +18,9 @@ const READ_GAP_BYTES: u64 = 16 * 1024;
 /// How much is read of the journal at once, unless one record is larger.
 const READ_SPAN_BYTES: u64 = 1 << 20;
 
-/// What is read at once takes no more than this to copy and to check, so that it holds nobody up.
-const MAX_CACHED_BYTES: u64 = 128 << 10;
+/// What is read at once is no more than this to copy and to check, so that it holds nobody up for longer
+/// than sending it does.
+const MAX_CACHED_BYTES: u64 = 1 << 20;
 
 /// Where messages are, with what keeps the file open.
 enum Place {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::File;
 
 /// To copy more than this is to wait, too.
-const MAX_READ_BYTES: usize = 256 << 10;
+const MAX_READ_BYTES: usize = 2 << 20;
 
 /// A file whose reads fail rather than wait for the disk; remembers that one did.
 pub(crate) struct NoWait {
@@ -28,9 +28,8 @@ impl File for NoWait {
         read
     }
 
-    fn will_read(&self, offset: u64, length: u64) {
-        self.file.will_read(offset, length);
-    }
+    /// Nothing: what comes next is most likely in memory, as this was.
+    fn will_read(&self, _: u64, _: u64) {}
 
     fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
         Err(ErrorKind::Unsupported.into())
