@@ -143,6 +143,7 @@ fn commit_loop(engine: &Engine, requests: &Receiver<Request>, chores: &Sender<Ch
             let _ = barrier.send(());
         }
     }
+    engine.trim();
 }
 
 #[async_trait]

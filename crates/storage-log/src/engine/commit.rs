@@ -105,7 +105,8 @@ impl Engine {
     /// The segment to write to, which is begun if there was no space for it before.
     fn writing_to<'a>(&self, writing: &'a mut Writing) -> Result<&'a mut Journal, WriteError> {
         if let Writing::Nothing(number) = *writing {
-            let begun = Journal::begin(&*self.env, &self.journal_dir, number);
+            let ahead = self.options.ahead();
+            let begun = Journal::begin(&*self.env, &self.journal_dir, number, ahead);
             let Some(next) = begun.map_err(WriteError::Poisoned)? else {
                 return Err(WriteError::Full);
             };
@@ -126,6 +127,16 @@ impl Engine {
         self.begin_segment(&mut writing)
     }
 
+    /// Gives the space back that is prepared for commits. There should be none any more.
+    pub(crate) fn trim(&self) {
+        let mut writing = self.journal.lock();
+        if let (Writing::To(journal), Ok(())) = (&mut *writing, self.health())
+            && let Err(error) = journal.trim()
+        {
+            self.poison("trimming the journal", &error);
+        }
+    }
+
     fn seal_if_full(&self, writing: &mut Writing) -> Option<u64> {
         match writing {
             Writing::To(journal) if journal.end() >= self.options.segment_bytes => {
@@ -138,7 +149,13 @@ impl Engine {
     fn begin_segment(&self, writing: &mut Writing) -> Option<u64> {
         let Writing::To(journal) = writing else { return None };
         let sealed = journal.segment.number;
-        match Journal::begin(&*self.env, &self.journal_dir, sealed + 1) {
+        // First, because once there is a next one all of this one counts.
+        if let Err(error) = journal.trim() {
+            self.poison("sealing a segment", &error);
+            return None;
+        }
+        let ahead = self.options.ahead();
+        match Journal::begin(&*self.env, &self.journal_dir, sealed + 1, ahead) {
             Ok(Some(next)) => {
                 self.segments.write().insert(sealed + 1, next.segment.clone());
                 *journal = next;

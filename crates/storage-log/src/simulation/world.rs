@@ -55,6 +55,7 @@ impl World {
                 merge_width: 2,
                 max_filed_bytes: 1 << 20,
                 max_awake_streams: 3,
+                prepared_bytes: 64 << 10,
                 ..LogOptions::default()
             },
             chance: Chance::new(seed ^ 0xdead_beef),
