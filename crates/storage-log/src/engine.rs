@@ -1,6 +1,7 @@
 //! The engine: everything but threads. Each step is a plain function, so that a simulation can run
 //! them in any order, with a power loss between any two calls to the disk.
 
+mod batch;
 mod commit;
 mod file;
 mod footers;
@@ -26,7 +27,8 @@ use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
-pub(crate) use self::commit::Submission;
+use self::batch::Batch;
+pub(crate) use self::batch::Submission;
 use self::index::Index;
 pub(crate) use self::pace::Pace;
 use self::stream::Stream;
@@ -86,6 +88,8 @@ pub(crate) struct Engine {
     filed: RwLock<BTreeMap<Cover, Filed>>,
     /// Only the thread that commits takes it for long.
     journal: Mutex<Writing>,
+    /// An empty one, for the next commits.
+    batch: Mutex<Batch>,
     poisoned: RwLock<Option<String>>,
     pace: Pace,
     /// A merged segment may be there or not: see `merge_is_adrift`.

@@ -8,16 +8,18 @@
 //! together with a batch. The batches after it then find their blocks allocated and the length as it
 //! was, so that a sync writes them and nothing else. Sealing cuts off what is left of the zeros.
 
+mod frames;
 mod scan;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use self::frames::Frames;
 pub(crate) use self::scan::{Scan, scan};
 
 use crate::env::{Env, File};
-use crate::frame::{self, Salt};
+use crate::frame::Salt;
 
 /// The header, twice: without its salt, nothing of a segment could be checked.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 2 * HEADER_COPY_BYTES as u64;
@@ -105,21 +107,11 @@ impl Journal {
         self.end
     }
 
-    /// Writes a batch of frames durably; returns the offset of each.
-    pub(crate) fn write<'a>(
-        &mut self,
-        frames: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Vec<u64>, WriteError> {
-        let mut buffer = frame::encode_mark(self.end);
-        frame::seal(&mut buffer, self.segment.salt.at(self.end));
-        let mut offsets = Vec::new();
-        for frame in frames {
-            let (at, offset) = (buffer.len(), self.end + buffer.len() as u64);
-            buffer.extend_from_slice(frame);
-            frame::seal(&mut buffer[at..], self.segment.salt.at(offset));
-            offsets.push(offset);
-        }
-        match write_all(&*self.segment.file, &buffer, self.end) {
+    /// Writes a batch of frames durably; returns its offset.
+    pub(crate) fn write(&mut self, frames: &mut Frames) -> Result<u64, WriteError> {
+        let offset = self.end;
+        let bytes = frames.seal(self.segment.salt, offset);
+        match write_all(&*self.segment.file, bytes, offset) {
             Ok(()) => {}
             // It is cut off again: its writers are told that it was not done.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
@@ -128,11 +120,11 @@ impl Journal {
             }
             Err(error) => return Err(WriteError::Poisoned(error)),
         }
-        let end = self.end + buffer.len() as u64;
+        let end = offset + bytes.len() as u64;
         self.prepare(end).map_err(WriteError::Poisoned)?;
         self.segment.file.sync().map_err(WriteError::Poisoned)?;
         self.end = end;
-        Ok(offsets)
+        Ok(offset)
     }
 
     /// Writes zeros behind a batch that ends where there are none; they become durable with it. There

@@ -130,6 +130,7 @@ impl Engine {
             damaged,
             filed: RwLock::new(filed),
             journal: Mutex::new(writing),
+            batch: Mutex::default(),
             poisoned: RwLock::new(None),
             pace: Pace::new(options.filing_bytes_per_second),
             merging_is_over: AtomicBool::new(false),
@@ -350,7 +351,7 @@ enum Replayed {
 }
 
 impl Slot {
-    fn created(record: &Record) -> Option<Self> {
+    pub(super) fn created(record: &Record) -> Option<Self> {
         let mut state = None;
         StreamState::fold(&mut state, record);
         Some(Self::new(state?))

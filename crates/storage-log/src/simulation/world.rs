@@ -90,8 +90,8 @@ impl World {
         self.note(|| entries.iter().map(describe).collect::<Vec<_>>().join("; "));
         let Some(engine) = self.engine.as_ref().filter(|_| !self.env.is_down()) else { return };
         let poisoned = engine.health().is_err();
-        let (submissions, commits) = submissions(&entries);
-        engine.commit(submissions);
+        let (mut submissions, commits) = submissions(&entries);
+        engine.commit(&mut submissions);
         self.judge(entries, commits, poisoned);
     }
 
