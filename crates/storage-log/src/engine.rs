@@ -1,6 +1,7 @@
 //! The engine: everything but threads. Each step is a plain function, so that a simulation can run
 //! them in any order, with a power loss between any two calls to the disk.
 
+mod batch;
 mod commit;
 mod file;
 mod footers;
@@ -26,13 +27,14 @@ use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{StreamId, StreamState};
 use streamkeeper_storage::StorageError;
 
-pub(crate) use self::commit::Submission;
+use self::batch::Batch;
+pub(crate) use self::batch::Submission;
 use self::index::Index;
 pub(crate) use self::pace::Pace;
 use self::stream::Stream;
 use crate::env::{Env, LockGuard};
 use crate::filed::{Cover, FiledReader, Run};
-use crate::journal::{Journal, Segment};
+use crate::journal::{Ahead, Journal, Segment};
 
 /// What can be configured of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,15 @@ pub struct LogOptions {
     pub max_awake_streams: usize,
     /// How fast filing and merging may write, in bytes a second. Default: 256 MiB.
     pub filing_bytes_per_second: u64,
+    /// How far ahead of its end the journal is prepared with zeros, so that syncing a small batch writes
+    /// nothing but the batch; in bytes, 0: not at all. Default: 256 KiB.
+    pub prepared_bytes: u64,
+}
+
+impl LogOptions {
+    fn ahead(&self) -> Ahead {
+        Ahead { step: self.prepared_bytes, limit: self.segment_bytes }
+    }
 }
 
 impl Default for LogOptions {
@@ -58,6 +69,7 @@ impl Default for LogOptions {
             max_filed_bytes: 1 << 30,
             max_awake_streams: 1 << 16,
             filing_bytes_per_second: 256 << 20,
+            prepared_bytes: 256 << 10,
         }
     }
 }
@@ -76,6 +88,8 @@ pub(crate) struct Engine {
     filed: RwLock<BTreeMap<Cover, Filed>>,
     /// Only the thread that commits takes it for long.
     journal: Mutex<Writing>,
+    /// An empty one, for the next commits.
+    batch: Mutex<Batch>,
     poisoned: RwLock<Option<String>>,
     pace: Pace,
     /// A merged segment may be there or not: see `merge_is_adrift`.

@@ -63,30 +63,30 @@ impl Salt {
 /// What checksums begin with where frames are never looked for, only read where they are known to be.
 pub(crate) const NO_SALT: u32 = 0;
 
-/// Writes a frame that is a mark, to be sealed.
-pub(crate) fn encode_mark(durable: u64) -> Vec<u8> {
-    let mut buffer = vec![0; HEADER_BYTES];
+/// Appends a frame that is a mark, to be sealed.
+pub(crate) fn encode_mark(buffer: &mut Vec<u8>, durable: u64) {
+    buffer.extend_from_slice(&[0; HEADER_BYTES]);
     buffer.push(MARK);
-    Writer(&mut buffer).varint(durable);
-    buffer
+    Writer(buffer).varint(durable);
 }
 
-/// Writes a frame that is a record, to be sealed.
-pub(crate) fn encode_record(frame: &RecordFrame) -> Vec<u8> {
-    let mut header = Vec::with_capacity(64);
-    Writer(&mut header).option(frame.name.as_ref(), |w, name| w.bytes(name.as_str().as_bytes()));
-    codec::encode_record(&mut header, &frame.record);
-    let payload = frame.record.batch().map_or(&[][..], |batch| batch.payload());
-    let mut buffer = Vec::with_capacity(HEADER_BYTES + 48 + header.len() + payload.len());
+/// Appends a frame that is a record, to be sealed.
+pub(crate) fn encode_record(buffer: &mut Vec<u8>, frame: &RecordFrame) {
     buffer.extend_from_slice(&[0; HEADER_BYTES]);
-    let mut w = Writer(&mut buffer);
+    let mut w = Writer(buffer);
     w.u8(RECORD);
     w.id(frame.id);
     w.varint(frame.follows);
     w.varint(frame.position);
-    w.bytes(&header);
-    buffer.extend_from_slice(payload);
-    buffer
+    let header = buffer.len();
+    Writer(buffer).option(frame.name.as_ref(), |w, name| w.bytes(name.as_str().as_bytes()));
+    codec::encode_record(buffer, &frame.record);
+    // The length of the header is known only now, and belongs before it.
+    let end = buffer.len();
+    Writer(buffer).varint((end - header) as u64);
+    let length = buffer.len() - end;
+    buffer[header..].rotate_right(length);
+    buffer.extend_from_slice(frame.record.batch().map_or(&[], |batch| batch.payload()));
 }
 
 /// Puts length and checksum before a body.
@@ -296,10 +296,13 @@ mod tests {
     }
 
     fn encode(frame: &Frame) -> Vec<u8> {
-        let mut bytes = match frame {
-            Frame::Mark(durable) => encode_mark(*durable),
-            Frame::Record(record) => encode_record(record),
-        };
+        // Behind another one, as in a batch.
+        let mut bytes = b"before".to_vec();
+        match frame {
+            Frame::Mark(durable) => encode_mark(&mut bytes, *durable),
+            Frame::Record(record) => encode_record(&mut bytes, record),
+        }
+        let mut bytes = bytes.split_off(6);
         seal(&mut bytes, Salt(7).at(99));
         bytes
     }

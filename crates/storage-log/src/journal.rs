@@ -3,23 +3,44 @@
 //! One thread writes. A batch is a mark and the frames of its commits, in one write and one sync. The
 //! mark tells up to where the segment was durable before, so that after a crash a torn batch, which
 //! nobody was told of, can be told from damage to what was durable.
+//!
+//! The segment that is written is kept some way ahead of its end with zeros, which are written and synced
+//! together with a batch. The batches after it then find their blocks allocated and the length as it
+//! was, so that a sync writes them and nothing else. Sealing cuts off what is left of the zeros.
 
+mod frames;
 mod scan;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use self::frames::Frames;
 pub(crate) use self::scan::{Scan, scan};
 
 use crate::env::{Env, File};
-use crate::frame::{self, Salt};
+use crate::frame::Salt;
 
 /// The header, twice: without its salt, nothing of a segment could be checked.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 2 * HEADER_COPY_BYTES as u64;
 /// Magic and format version, the segment's number, its salt, their checksum, zeros.
 const HEADER_COPY_BYTES: usize = 32;
 const MAGIC: &[u8; 8] = b"SKJRNL\x00\x01";
+
+/// As many zeros as are written at once.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// Zeros are written only where they will do for this many batches like the last one: larger ones gain
+/// less by them than they cost.
+const MIN_BATCHES_AHEAD: u64 = 16;
+
+/// How far a segment is prepared with zeros ahead of its end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ahead {
+    /// How many bytes at a time; 0: it is not.
+    pub(crate) step: u64,
+    /// The segment is sealed when it has this size, so it is prepared no further.
+    pub(crate) limit: u64,
+}
 
 /// One file of the journal.
 #[derive(Clone)]
@@ -34,6 +55,9 @@ pub(crate) struct Journal {
     pub(crate) segment: Segment,
     /// Everything before it is written and durable.
     end: u64,
+    /// The length of the file. From the end on there are zeros, durably.
+    length: u64,
+    ahead: Ahead,
 }
 
 /// Why a batch was not written.
@@ -49,8 +73,13 @@ impl Journal {
     /// Begins a new segment; `None` if there is no space for it.
     ///
     /// Then nothing of it is left, durably: were it to come back, the one before it would pass for sealed.
-    pub(crate) fn begin(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Option<Self>> {
-        match Self::create(env, dir, number) {
+    pub(crate) fn begin(
+        env: &dyn Env,
+        dir: &Path,
+        number: u64,
+        ahead: Ahead,
+    ) -> io::Result<Option<Self>> {
+        match Self::create(env, dir, number, ahead) {
             Ok(journal) => Ok(Some(journal)),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 match env.remove(&path(dir, number)) {
@@ -63,13 +92,14 @@ impl Journal {
         }
     }
 
-    fn create(env: &dyn Env, dir: &Path, number: u64) -> io::Result<Self> {
+    fn create(env: &dyn Env, dir: &Path, number: u64, ahead: Ahead) -> io::Result<Self> {
         let file = env.create(&path(dir, number))?;
         let salt = Salt(env.draw());
         write_all(&*file, &segment_header(number, salt), 0)?;
         file.sync()?;
         env.sync_dir(dir)?;
-        Ok(Self { segment: Segment { number, salt, file }, end: SEGMENT_HEADER_BYTES })
+        let (segment, end) = (Segment { number, salt, file }, SEGMENT_HEADER_BYTES);
+        Ok(Self { segment, end, length: end, ahead })
     }
 
     /// Up to where the segment is written.
@@ -77,37 +107,64 @@ impl Journal {
         self.end
     }
 
-    /// Writes a batch of frames durably; returns the offset of each.
-    pub(crate) fn write<'a>(
-        &mut self,
-        frames: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Vec<u64>, WriteError> {
-        let mut buffer = frame::encode_mark(self.end);
-        frame::seal(&mut buffer, self.segment.salt.at(self.end));
-        let mut offsets = Vec::new();
-        for frame in frames {
-            let (at, offset) = (buffer.len(), self.end + buffer.len() as u64);
-            buffer.extend_from_slice(frame);
-            frame::seal(&mut buffer[at..], self.segment.salt.at(offset));
-            offsets.push(offset);
-        }
-        let file = &*self.segment.file;
-        match write_all(file, &buffer, self.end) {
-            Ok(()) => file.sync().map_err(WriteError::Poisoned)?,
+    /// Writes a batch of frames durably; returns its offset.
+    pub(crate) fn write(&mut self, frames: &mut Frames) -> Result<u64, WriteError> {
+        let offset = self.end;
+        let bytes = frames.seal(self.segment.salt, offset);
+        match write_all(&*self.segment.file, bytes, offset) {
+            Ok(()) => {}
+            // It is cut off again: its writers are told that it was not done.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                self.take_back().map_err(WriteError::Poisoned)?;
+                self.cut().map_err(WriteError::Poisoned)?;
                 return Err(WriteError::Full);
             }
             Err(error) => return Err(WriteError::Poisoned(error)),
         }
-        self.end += buffer.len() as u64;
-        Ok(offsets)
+        let end = offset + bytes.len() as u64;
+        self.prepare(end).map_err(WriteError::Poisoned)?;
+        self.segment.file.sync().map_err(WriteError::Poisoned)?;
+        self.end = end;
+        Ok(offset)
     }
 
-    /// Cuts off a batch that did not fit, durably: its writers are told that it was not done.
-    fn take_back(&self) -> io::Result<()> {
+    /// Writes zeros behind a batch that ends where there are none; they become durable with it. There
+    /// need not be space for them.
+    fn prepare(&mut self, end: u64) -> io::Result<()> {
+        if end <= self.length {
+            return Ok(());
+        }
+        let batch = end - self.end;
+        let until = (end + self.ahead.step).min(self.ahead.limit);
+        self.length = end;
+        if batch * MIN_BATCHES_AHEAD > self.ahead.step {
+            return Ok(());
+        }
+        while self.length < until {
+            let zeros = &ZEROS[..ZEROS.len().min((until - self.length) as usize)];
+            match write_all(&*self.segment.file, zeros, self.length) {
+                Ok(()) => self.length += zeros.len() as u64,
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    // What is left of the space is for what needs it.
+                    (self.length, self.ahead.step) = (end, 0);
+                    return self.segment.file.set_len(end);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts off what was prepared and not used, durably: all of a sealed segment is vouched for.
+    pub(crate) fn trim(&mut self) -> io::Result<()> {
+        if self.length > self.end { self.cut() } else { Ok(()) }
+    }
+
+    /// Cuts off what lies behind the end, durably.
+    fn cut(&mut self) -> io::Result<()> {
         self.segment.file.set_len(self.end)?;
-        self.segment.file.sync()
+        self.segment.file.sync()?;
+        self.length = self.end;
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@
 //! A run that fails prints its seed, its last operations and the disk. `scripts` cuts the power at
 //! every call of short histories; `named` keeps what once was lost from being lost again.
 
+mod ahead;
 mod busy;
 mod chance;
 mod check;

@@ -119,8 +119,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 fn commit_loop(engine: &Engine, requests: &Receiver<Request>, chores: &Sender<Chore>) {
+    let mut submissions = Vec::new();
     while let Ok(first) = requests.recv() {
-        let mut submissions = Vec::new();
         let mut barriers = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
@@ -135,7 +135,7 @@ fn commit_loop(engine: &Engine, requests: &Receiver<Request>, chores: &Sender<Ch
             let full = submissions.len() >= MAX_BATCH || bytes >= MAX_BATCH_BYTES;
             next = if full { None } else { requests.try_recv().ok() };
         }
-        if engine.commit(submissions).is_some() {
+        if engine.commit(&mut submissions).is_some() {
             let _ = chores.send(Chore::Sealed);
         }
         // Whoever gave up waiting needs no answer.
@@ -143,6 +143,7 @@ fn commit_loop(engine: &Engine, requests: &Receiver<Request>, chores: &Sender<Ch
             let _ = barrier.send(());
         }
     }
+    engine.trim();
 }
 
 #[async_trait]

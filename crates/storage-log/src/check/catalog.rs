@@ -233,12 +233,12 @@ impl Catalog {
     }
 
     fn note_torn(&mut self, path: &Path, scan: &Scan) {
-        if let Some(torn) = scan.torn {
+        if scan.torn > 0 {
+            let (bytes, from) = (scan.torn, scan.end);
             self.notes.push(format!(
-                "{}: the last {} bytes, from byte {torn} on, are no whole batch: a crash cut it \
+                "{}: the last {bytes} bytes, from byte {from} on, are no whole batch: a crash cut it \
                  short before anybody was told of it, or it was damaged since; opening cuts it off",
                 path.display(),
-                scan.length - torn,
             ));
         }
     }

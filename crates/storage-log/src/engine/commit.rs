@@ -1,111 +1,67 @@
 //! Commits: a batch of them is validated in order, written at once, and then folded in.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use streamkeeper_protocol::StreamName;
-use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
-use streamkeeper_storage::{Completer, StorageError};
+use std::sync::Arc;
 
+use streamkeeper_protocol::stream::Record;
+use streamkeeper_storage::StorageError;
+
+use super::batch::{Batch, Submission};
 use super::slot::{JournalRef, Slot};
 use super::stream::Stream;
 use super::{Engine, Writing};
 use crate::filed::{Cover, Run};
-use crate::frame::{self, RecordFrame};
+use crate::frame::RecordFrame;
 use crate::journal::{Journal, WriteError};
-
-/// A commit that was accepted, and who is to be told its outcome.
-pub(crate) struct Submission {
-    pub(crate) entry: streamkeeper_storage::Entry,
-    pub(crate) completer: Completer,
-}
-
-/// A commit that is valid after those before it in its batch.
-struct Staged {
-    frame: RecordFrame,
-    name: StreamName,
-    encoded: Vec<u8>,
-    completer: Completer,
-}
-
-/// What a batch has made of a stream so far.
-struct Pending {
-    version: u64,
-    tail: u64,
-    /// Folded along only where it takes the whole state to see whether the stream ends.
-    state: Option<StreamState>,
-    ended: bool,
-}
-
-/// What a batch has made of everything so far.
-#[derive(Default)]
-struct Batch {
-    staged: Vec<Staged>,
-    streams: HashMap<StreamId, Pending>,
-    /// Names that the batch takes or frees.
-    names: HashMap<StreamName, Option<StreamId>>,
-}
 
 impl Engine {
     /// Writes a batch of commits durably, folds them in, and tells their outcomes.
     ///
     /// Returns the number of a journal segment that this has sealed, to be filed.
-    pub(crate) fn commit(&self, submissions: Vec<Submission>) -> Option<u64> {
-        let mut batch = Batch::default();
-        let mut refused = Vec::new();
-        for Submission { entry, completer } in submissions {
-            match self.health().and_then(|()| self.stage(&mut batch, entry)) {
-                Ok((frame, name)) => {
-                    let encoded = frame::encode_record(&frame);
-                    batch.staged.push(Staged { frame, name, encoded, completer });
-                }
-                Err(error) => refused.push((completer, error)),
+    pub(crate) fn commit(&self, submissions: &mut Vec<Submission>) -> Option<u64> {
+        // Taken away, so that a panic drops the completers, and with that fails the commits.
+        let mut batch = std::mem::take(&mut *self.batch.lock());
+        match self.health() {
+            Ok(()) => submissions.drain(..).for_each(|commit| self.stage(&mut batch, commit)),
+            Err(error) => {
+                let refuse = |commit: Submission| (commit.completer, error.clone());
+                batch.refused.extend(submissions.drain(..).map(refuse));
             }
         }
-        let sealed = self.write(batch.staged);
+        let sealed = if batch.staged.is_empty() { None } else { self.write(&mut batch) };
         // Told last, because what they were refused for had to become durable first.
-        for (completer, error) in refused {
+        for (completer, error) in batch.refused.drain(..) {
             completer.complete(Err(error));
         }
+        batch.clear();
+        *self.batch.lock() = batch;
         sealed
     }
 
-    fn write(&self, staged: Vec<Staged>) -> Option<u64> {
-        if staged.is_empty() {
-            return None;
-        }
+    fn write(&self, batch: &mut Batch) -> Option<u64> {
         let mut writing = self.journal.lock();
-        let (segment, written) = match self.writing_to(&mut writing) {
-            Ok(journal) => {
-                let frames = staged.iter().map(|staged| &*staged.encoded);
-                (journal.segment.number, journal.write(frames))
+        let written = self.writing_to(&mut writing).and_then(|journal| {
+            let offset = journal.write(&mut batch.frames)?;
+            Ok((journal.segment.number, offset))
+        });
+        let outcome = match written {
+            Ok((segment, offset)) => {
+                self.apply_all(batch, segment, offset);
+                Ok(())
             }
-            Err(error) => (0, Err(error)),
+            Err(WriteError::Full) => Err(StorageError::Full),
+            Err(WriteError::Poisoned(error)) => Err(self.poison("writing the journal", &error)),
         };
-        match written {
-            Ok(offsets) => {
-                for (staged, offset) in staged.into_iter().zip(offsets) {
-                    self.apply(&staged, segment, offset);
-                    staged.completer.complete(Ok(()));
-                }
-                self.seal_if_full(&mut writing)
-            }
-            Err(error) => {
-                let error = match error {
-                    WriteError::Full => StorageError::Full,
-                    WriteError::Poisoned(error) => self.poison("writing the journal", &error),
-                };
-                for staged in staged {
-                    staged.completer.complete(Err(error.clone()));
-                }
-                None
-            }
+        for completer in batch.completers.drain(..) {
+            completer.complete(outcome.clone());
         }
+        outcome.ok().and_then(|()| self.seal_if_full(&mut writing))
     }
 
     /// The segment to write to, which is begun if there was no space for it before.
     fn writing_to<'a>(&self, writing: &'a mut Writing) -> Result<&'a mut Journal, WriteError> {
         if let Writing::Nothing(number) = *writing {
-            let begun = Journal::begin(&*self.env, &self.journal_dir, number);
+            let ahead = self.options.ahead();
+            let begun = Journal::begin(&*self.env, &self.journal_dir, number, ahead);
             let Some(next) = begun.map_err(WriteError::Poisoned)? else {
                 return Err(WriteError::Full);
             };
@@ -126,6 +82,16 @@ impl Engine {
         self.begin_segment(&mut writing)
     }
 
+    /// Gives the space back that is prepared for commits. There should be none any more.
+    pub(crate) fn trim(&self) {
+        let mut writing = self.journal.lock();
+        if let (Writing::To(journal), Ok(())) = (&mut *writing, self.health())
+            && let Err(error) = journal.trim()
+        {
+            self.poison("trimming the journal", &error);
+        }
+    }
+
     fn seal_if_full(&self, writing: &mut Writing) -> Option<u64> {
         match writing {
             Writing::To(journal) if journal.end() >= self.options.segment_bytes => {
@@ -138,7 +104,13 @@ impl Engine {
     fn begin_segment(&self, writing: &mut Writing) -> Option<u64> {
         let Writing::To(journal) = writing else { return None };
         let sealed = journal.segment.number;
-        match Journal::begin(&*self.env, &self.journal_dir, sealed + 1) {
+        // First, because once there is a next one all of this one counts.
+        if let Err(error) = journal.trim() {
+            self.poison("sealing a segment", &error);
+            return None;
+        }
+        let ahead = self.options.ahead();
+        match Journal::begin(&*self.env, &self.journal_dir, sealed + 1, ahead) {
             Ok(Some(next)) => {
                 self.segments.write().insert(sealed + 1, next.segment.clone());
                 *journal = next;
@@ -153,151 +125,33 @@ impl Engine {
         }
     }
 
-    /// Validates a commit against what is durable and what its batch has before it.
-    fn stage(
-        &self,
-        batch: &mut Batch,
-        entry: streamkeeper_storage::Entry,
-    ) -> Result<(RecordFrame, StreamName), StorageError> {
-        let streamkeeper_storage::Entry { name, id, follows, record } = entry;
-        let position = match &record {
-            Record::Created { origin, .. } => {
-                self.stage_creation(batch, &name, id, follows)?;
-                origin.as_ref().map_or(0, |origin| origin.point())
-            }
-            _ => self.pending(batch, id, follows)?.tail,
-        };
-        if let Some(pending) = batch.streams.get_mut(&id) {
-            pending.version = follows + 1;
-            pending.tail = position + record.batch().map_or(0, |batch| batch.size());
+    /// Folds in the records of a batch, which are durable at an offset of a segment.
+    fn apply_all(&self, batch: &mut Batch, segment: u64, offset: u64) {
+        for (index, staged) in batch.staged.iter().enumerate() {
+            let (offset, length) = batch.frames.place(index, offset);
+            let reference = reference(&staged.frame, segment, offset, length);
+            self.apply(&staged.frame, reference, &mut batch.streams[staged.stream].stream);
         }
-        self.stage_end(batch, id, &name, &record)?;
-        let created = matches!(record, Record::Created { .. });
-        let named = created.then(|| name.clone());
-        Ok((RecordFrame { id, follows, position, name: named, record }, name))
     }
 
-    fn stage_creation(
-        &self,
-        batch: &mut Batch,
-        name: &StreamName,
-        id: StreamId,
-        follows: u64,
-    ) -> Result<(), StorageError> {
-        let taken = match batch.names.get(name) {
-            Some(by) => by.is_some(),
-            None => self.index.find(name).is_some(),
-        };
-        if taken || follows != 0 || self.index.get(id).is_some() {
-            return Err(StorageError::Conflict);
-        }
-        batch.names.insert(name.clone(), Some(id));
-        batch.streams.insert(id, Pending { version: 0, tail: 0, state: None, ended: false });
-        Ok(())
-    }
-
-    fn pending<'a>(
-        &self,
-        batch: &'a mut Batch,
-        id: StreamId,
-        follows: u64,
-    ) -> Result<&'a mut Pending, StorageError> {
-        let pending = match batch.streams.entry(id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(vacant) => {
-                let stream = self.index.get(id).ok_or(StorageError::NotFound)?;
-                let known = |state: &mut StreamState| (state.version, state.tail);
-                let (version, tail) = self.index.wake(&stream, |slot| slot.state().map(known))?;
-                vacant.insert(Pending { version, tail, state: None, ended: false })
-            }
-        };
-        if pending.ended {
-            return Err(StorageError::NotFound);
-        }
-        if pending.version != follows {
-            return Err(StorageError::Conflict);
-        }
-        Ok(pending)
-    }
-
-    /// Sees whether a record ends its stream, so that its name is free for the rest of the batch.
-    fn stage_end(
-        &self,
-        batch: &mut Batch,
-        id: StreamId,
-        name: &StreamName,
-        record: &Record,
-    ) -> Result<(), StorageError> {
-        let may_end = matches!(
-            record,
-            Record::Deleted
-                | Record::SoftDeleted
-                | Record::ForkAdded { .. }
-                | Record::ForkReleased { .. }
-        );
-        let known = batch.streams.get(&id).is_some_and(|pending| pending.state.is_some());
-        if !may_end && !known {
-            return Ok(());
-        }
-        let mut state = match batch.streams.get_mut(&id).and_then(|pending| pending.state.take()) {
-            Some(state) => Some(state),
-            None => self.state_so_far(batch, id)?,
-        };
-        StreamState::fold(&mut state, record);
-        if let Some(pending) = batch.streams.get_mut(&id) {
-            pending.ended = state.is_none();
-            pending.state = state;
-            if pending.ended {
-                batch.names.insert(name.clone(), None);
-            }
-        }
-        Ok(())
-    }
-
-    /// The durable state of a stream with what the batch has for it folded in.
-    fn state_so_far(
-        &self,
-        batch: &Batch,
-        id: StreamId,
-    ) -> Result<Option<StreamState>, StorageError> {
-        let mut state = match self.index.get(id) {
-            Some(stream) => Some(stream.look(|slot| slot.state().cloned())?),
-            None => None,
-        };
-        for staged in batch.staged.iter().filter(|staged| staged.frame.id == id) {
-            StreamState::fold(&mut state, &staged.frame.record);
-        }
-        Ok(state)
-    }
-
-    /// Folds a durable record in.
-    fn apply(&self, staged: &Staged, segment: u64, offset: u64) {
-        let length = staged.encoded.len() as u32;
-        self.fold(&staged.frame, &staged.name, segment, offset, length);
-    }
-
-    /// Folds a durable record in, which is at a place in the journal.
-    pub(super) fn fold(
+    /// Folds in a record of a stream, which is none before its creation.
+    fn apply(
         &self,
         frame: &RecordFrame,
-        name: &StreamName,
-        segment: u64,
-        offset: u64,
-        length: u32,
+        reference: Option<JournalRef>,
+        stream: &mut Option<Arc<Stream>>,
     ) {
-        let reference = reference(frame, segment, offset, length);
-        if matches!(frame.record, Record::Created { .. }) {
-            let mut state = None;
-            StreamState::fold(&mut state, &frame.record);
-            let Some(state) = state else { return };
-            let mut slot = Slot::new(state);
+        if let (Record::Created { .. }, Some(name)) = (&frame.record, &frame.name) {
+            let Some(mut slot) = Slot::created(&frame.record) else { return };
             slot.journal.extend(reference);
-            self.index.insert(Stream::new(frame.id, name.clone(), &slot));
+            let created = Stream::new(frame.id, name.clone(), &slot);
+            self.index.insert(created.clone());
+            *stream = Some(created);
             return;
         }
-        let Some(stream) = self.index.get(frame.id) else { return };
+        let Some(stream) = stream else { return };
         // The tables are never locked under a stream's lock.
-        let (ended, dead) = self.index.wake(&stream, |slot| {
+        let (ended, dead) = self.index.wake(stream, |slot| {
             if !slot.fold(&frame.record) {
                 slot.ended = true;
                 return (true, std::mem::take(&mut slot.filed));
@@ -305,9 +159,10 @@ impl Engine {
             slot.journal.extend(reference);
             (false, slot.drop_unkept(&frame.record))
         });
-        match ended {
-            true => self.forget(&stream, &dead),
-            false => self.count_dead(&dead),
+        if ended {
+            self.forget(stream, &dead);
+        } else if !dead.is_empty() {
+            self.count_dead(&dead);
         }
     }
 }

@@ -29,7 +29,7 @@ impl Engine {
                 chunks.push(Chunk { position: frame.position, batch: batch.clone() });
             }
         }
-        if !scan.corrupt.is_empty() || scan.torn.is_some() {
+        if !scan.corrupt.is_empty() || scan.torn > 0 {
             // What is damaged must stay where a repair can find it.
             let what = format!("journal segment {number:x} is damaged and is not filed");
             return Err(StorageError::Corrupt(what));

@@ -177,7 +177,7 @@ fn sorted(streams: &[Arc<Stream>]) -> impl Iterator<Item = &Arc<Stream>> {
 }
 
 /// Ids are drawn here and mostly random, so a little mixing does.
-fn hash(id: StreamId) -> u64 {
+pub(super) fn hash(id: StreamId) -> u64 {
     let (high, low) = id.as_uuid().as_u64_pair();
     let mixed = (high ^ low.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 29

@@ -94,16 +94,17 @@ impl Engine {
                 }
             };
             let scan = journal::scan(&segment, sealed)?;
-            recovery.torn_bytes += cut_torn(&segment, &scan)?;
             if !sealed {
+                cut(&segment, &scan)?;
                 make_durable(&segment, &scan)?;
             }
+            recovery.torn_bytes += scan.torn;
             recovery.replay(&index, *number, scan);
             segments.insert(*number, segment);
         }
         recovery.finish(&index);
         let number = last_number.map_or(0, |last| last + 1);
-        let writing = match Journal::begin(&*env, &journal_dir, number)? {
+        let writing = match Journal::begin(&*env, &journal_dir, number, options.ahead())? {
             Some(journal) => {
                 segments.insert(number, journal.segment.clone());
                 Writing::To(journal)
@@ -129,6 +130,7 @@ impl Engine {
             damaged,
             filed: RwLock::new(filed),
             journal: Mutex::new(writing),
+            batch: Mutex::default(),
             poisoned: RwLock::new(None),
             pace: Pace::new(options.filing_bytes_per_second),
             merging_is_over: AtomicBool::new(false),
@@ -189,25 +191,23 @@ fn open_filed(env: &dyn Env, dir: &Path) -> Result<BTreeMap<Cover, Filed>, OpenE
     Ok(filed)
 }
 
+/// Cuts off a torn batch, and the zeros that were written ahead. Durable with [`make_durable`].
+fn cut(segment: &journal::Segment, scan: &Scan) -> io::Result<()> {
+    if scan.torn > 0 {
+        let (number, kept, cut) = (segment.number, scan.end, scan.torn);
+        tracing::warn!(segment = number, kept, cut, "cut a torn batch off the journal");
+    }
+    if scan.end < scan.length { segment.file.set_len(scan.end) } else { Ok(()) }
+}
+
 /// Makes what is about to be replayed durable: a process that was killed may have left its last batch in
 /// memory only. It is written anew, because after a sync that failed another one proves nothing.
 fn make_durable(segment: &journal::Segment, scan: &Scan) -> io::Result<()> {
-    let end = scan.torn.unwrap_or(scan.length);
-    let mut bytes = vec![0; usize::try_from(end - scan.unproven).map_err(io::Error::other)?];
+    let length = usize::try_from(scan.end - scan.unproven).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
     let read = journal::read_full(&*segment.file, &mut bytes, scan.unproven)?;
     journal::write_all(&*segment.file, &bytes[..read], scan.unproven)?;
     segment.file.sync()
-}
-
-/// Cuts a torn batch off, durably, so that nothing is ever written behind it.
-fn cut_torn(segment: &journal::Segment, scan: &Scan) -> io::Result<u64> {
-    let Some(end) = scan.torn else { return Ok(0) };
-    let bytes = scan.length - end;
-    segment.file.set_len(end)?;
-    segment.file.sync()?;
-    let number = segment.number;
-    tracing::warn!(segment = number, kept = end, cut = bytes, "cut a torn batch off the journal");
-    Ok(bytes)
 }
 
 /// What recovery has learnt so far.
@@ -351,7 +351,7 @@ enum Replayed {
 }
 
 impl Slot {
-    fn created(record: &Record) -> Option<Self> {
+    pub(super) fn created(record: &Record) -> Option<Self> {
         let mut state = None;
         StreamState::fold(&mut state, record);
         Some(Self::new(state?))

@@ -16,8 +16,11 @@ pub(crate) struct Scan {
     pub(crate) records: Vec<(u64, u32, RecordFrame)>,
     /// What was durable and is unreadable.
     pub(crate) corrupt: Vec<CorruptFrame>,
-    /// Where a batch begins that was being written in a crash; nobody was told of it. To be cut off.
-    pub(crate) torn: Option<u64>,
+    /// Where the segment ends. What the file has behind that is to be cut off.
+    pub(crate) end: u64,
+    /// How many bytes behind the end are of a batch that was being written in a crash; nobody was told
+    /// of it. Zeros behind it do not count: nothing was written there.
+    pub(crate) torn: u64,
     /// The length of the file.
     pub(crate) length: u64,
     /// Where the last batch begins that is whole, or the file: no later mark vouches for what follows.
@@ -49,11 +52,14 @@ struct Scanner {
 impl Scanner {
     fn scan(&self, sealed: bool) -> Scan {
         let length = self.bytes.len();
+        // Zeros at the end were written ahead of it, unless they are vouched for.
+        let written = self.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let written = if sealed { length } else { written };
         let mut durable = if sealed { length } else { 0 };
         let mut marks = Vec::new();
         let (mut records, mut damaged) = (Vec::new(), Vec::new());
         let mut at = SEGMENT_HEADER_BYTES as usize;
-        while at < length {
+        while at < written {
             match self.intact_frame(at) {
                 Some((next, Frame::Mark(mark))) => {
                     durable = durable.max(usize::try_from(mark).unwrap_or(0));
@@ -76,9 +82,11 @@ impl Scanner {
             records.retain(|(offset, ..)| *offset < torn);
             damaged.retain(|damage| damage.offset < torn);
         }
-        let intact = torn.unwrap_or(length as u64);
-        let unproven = marks.into_iter().rfind(|mark| *mark < intact).unwrap_or(0);
-        Scan { records, corrupt: damaged, torn, length: length as u64, unproven }
+        // A file may be shorter than its header, or hold nothing else.
+        let end = torn.unwrap_or(at.min(length) as u64);
+        let torn = torn.map_or(0, |torn| written as u64 - torn);
+        let unproven = marks.into_iter().rfind(|mark| *mark < end).unwrap_or(0);
+        Scan { records, corrupt: damaged, end, torn, length: length as u64, unproven }
     }
 
     /// The frame at an offset and the offset behind it, if it is whole.

@@ -53,11 +53,11 @@ impl Meanwhile {
             work.at -= 1;
             return;
         }
-        let Some(work) = planned.take() else { return };
+        let Some(mut work) = planned.take() else { return };
         drop(planned);
         let read = |range| (range, work.engine.read(range));
         self.read.lock().extend(work.ranges.into_iter().map(read));
-        work.engine.commit(work.submissions);
+        work.engine.commit(&mut work.submissions);
     }
 }
 

@@ -155,20 +155,23 @@ fn large(chance: &mut Chance) -> Bytes {
 fn hostile(chance: &mut Chance, ahead: &States) -> Bytes {
     let filler = chance.below(700);
     let mut bytes = chance.bytes(filler).to_vec();
-    let mut forge = |mut frame: Vec<u8>| {
-        frame::seal(&mut frame, frame::NO_SALT);
-        bytes.extend(frame);
+    let mut forge = |encode: &dyn Fn(&mut Vec<u8>)| {
+        let at = bytes.len();
+        encode(&mut bytes);
+        frame::seal(&mut bytes[at..], frame::NO_SALT);
     };
-    forge(frame::encode_mark(1 << 40));
+    forge(&|bytes| frame::encode_mark(bytes, 1 << 40));
     let forged = Batch::one(Bytes::from_static(b"forged"));
     for state in ahead.live.values() {
         let record = appended(forged.clone(), None);
         let (id, follows, position) = (state.id, state.version, state.tail);
-        forge(frame::encode_record(&RecordFrame { id, follows, position, name: None, record }));
+        let frame = RecordFrame { id, follows, position, name: None, record };
+        forge(&|bytes| frame::encode_record(bytes, &frame));
     }
     let id = StreamId::new(Uuid::from_u128(chance.id()));
     let (record, name) = (created(id, None, forged), Some(name("forged")));
-    forge(frame::encode_record(&RecordFrame { id, follows: 0, position: 0, name, record }));
+    let frame = RecordFrame { id, follows: 0, position: 0, name, record };
+    forge(&|bytes| frame::encode_record(bytes, &frame));
     bytes.into()
 }
 

@@ -1,5 +1,6 @@
 //! Losing the power, or the process, and coming back: perhaps only after some attempts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::busy::BusyEnv;
@@ -55,6 +56,7 @@ impl World {
     /// Opens the log; the report, or `None` if that failed, as it may.
     pub(super) fn open(&mut self) -> Option<OpenReport> {
         self.engine = None;
+        let ends_with_zeros = self.last_journal().is_some_and(|bytes| bytes.ends_with(&[0; 64]));
         let env = BusyEnv { env: self.env.process(), meanwhile: self.meanwhile.clone() };
         match Engine::open(Arc::new(env), dir(), self.options) {
             Ok((engine, report)) => {
@@ -62,6 +64,7 @@ impl World {
                 self.engine = Some(Arc::new(engine));
                 self.stats.recoveries += 1;
                 self.stats.torn_tails += u64::from(report.torn_bytes > 0);
+                self.stats.zero_tails += u64::from(ends_with_zeros);
                 Some(report)
             }
             Err(error) => {
@@ -74,6 +77,13 @@ impl World {
                 None
             }
         }
+    }
+
+    /// The journal segment that is written.
+    pub(super) fn last_journal(&self) -> Option<Vec<u8>> {
+        let is_journal = |path: &&PathBuf| path.extension().is_some_and(|e| e == "journal");
+        let paths = self.env.paths();
+        self.env.read_file(paths.iter().rfind(is_journal)?).ok()
     }
 
     /// Opens the log, which has no reason not to, and checks everything.
@@ -148,7 +158,9 @@ impl World {
     }
 
     fn redraw_options(&mut self) {
-        self.options.segment_bytes = self.chance.between(1 << 10, 8 << 10);
+        let most = self.chance.pick(&[8 << 10, 8 << 10, 64 << 10]);
+        self.options.segment_bytes = self.chance.between(1 << 10, most);
+        self.options.prepared_bytes = self.chance.pick(&[0, 3 << 10, 10 << 10, 50 << 10, 1 << 20]);
         self.options.merge_width = self.chance.between(2, 3) as usize;
         self.options.max_filed_bytes = self.chance.pick(&[8 << 10, 64 << 10, 1 << 20]);
     }

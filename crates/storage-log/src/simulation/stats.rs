@@ -29,7 +29,7 @@ macro_rules! stats {
 stats! {
     runs commits acknowledged refused reads
     seals filings merges meanwhile
-    power_losses kills recoveries broken_recoveries torn_tails adopted
+    power_losses kills recoveries broken_recoveries torn_tails zero_tails adopted
     full_commits full_steps faults poisoned failed_steps failed_opens
     journal_rot filed_rot corrupt_answers
 }

@@ -55,6 +55,7 @@ impl World {
                 merge_width: 2,
                 max_filed_bytes: 1 << 20,
                 max_awake_streams: 3,
+                prepared_bytes: 64 << 10,
                 ..LogOptions::default()
             },
             chance: Chance::new(seed ^ 0xdead_beef),
@@ -89,8 +90,8 @@ impl World {
         self.note(|| entries.iter().map(describe).collect::<Vec<_>>().join("; "));
         let Some(engine) = self.engine.as_ref().filter(|_| !self.env.is_down()) else { return };
         let poisoned = engine.health().is_err();
-        let (submissions, commits) = submissions(&entries);
-        engine.commit(submissions);
+        let (mut submissions, commits) = submissions(&entries);
+        engine.commit(&mut submissions);
         self.judge(entries, commits, poisoned);
     }
 

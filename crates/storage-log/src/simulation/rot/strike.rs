@@ -94,19 +94,23 @@ impl Struck {
 pub(super) fn draw(world: &mut World) -> Option<Struck> {
     let of_log = |path: &PathBuf| path.extension().is_some_and(|e| e == "journal" || e == "filed");
     let paths: Vec<PathBuf> = world.env.paths().into_iter().filter(of_log).collect();
-    let last = paths.iter().filter(|path| path.extension().is_some_and(|e| e == "journal")).max();
+    let written =
+        paths.iter().filter(|path| path.extension().is_some_and(|e| e == "journal")).max();
     for _ in 0..4 {
         let path = paths.get(world.chance.below(paths.len() as u64) as usize)?;
         let bytes = world.env.read_file(path).ok()?;
         let is_filed = path.extension().is_some_and(|e| e == "filed");
         let least = if is_filed { 0 } else { SEGMENT_HEADER_BYTES };
-        if bytes.len() as u64 <= least {
-            continue;
-        }
-        let offset = world.chance.between(least, bytes.len() as u64 - 1);
+        // Zeros at the end of the journal were written ahead.
+        let last = match is_filed {
+            true => bytes.len().checked_sub(1),
+            false => bytes.iter().rposition(|byte| *byte != 0),
+        };
+        let Some(last) = last.filter(|last| *last as u64 >= least) else { continue };
+        let offset = world.chance.between(least, last as u64);
         let place = match is_filed {
             true => place_in_filed(world, path, &bytes, offset),
-            false => place_in_journal(world, path, &bytes, offset, Some(path) == last),
+            false => place_in_journal(world, path, &bytes, offset, Some(path) == written),
         };
         if let Some(place) = place {
             return Some(Struck {
