@@ -11,6 +11,8 @@ pub(super) struct Queue {
     waiting: VecDeque<StreamName>,
     known: HashSet<StreamName>,
     running: BTreeSet<StreamName>,
+    /// Those that were found due while a worker was at them: it may have decided before.
+    again: HashSet<StreamName>,
     /// How many may run at once.
     limit: usize,
     checks: Vec<Check>,
@@ -27,7 +29,20 @@ impl Queue {
     /// A queue with these running already.
     pub(super) fn new(limit: usize, running: BTreeSet<StreamName>) -> Self {
         let known = running.iter().cloned().collect();
-        Self { waiting: VecDeque::new(), known, running, limit, checks: Vec::new() }
+        Self {
+            waiting: VecDeque::new(),
+            known,
+            running,
+            again: HashSet::new(),
+            limit,
+            checks: Vec::new(),
+        }
+    }
+
+    /// Those of them that run are to run once more.
+    pub(super) fn repeat(&mut self, due: &[StreamName]) {
+        let running = due.iter().filter(|name| self.running.contains(*name));
+        self.again.extend(running.cloned());
     }
 
     /// Adds those that neither wait nor run.
@@ -58,6 +73,10 @@ impl Queue {
     /// A worker has ended, or could not be started.
     pub(super) fn ended(&mut self, name: &StreamName) {
         if self.running.remove(name) {
+            if self.again.remove(name) {
+                self.waiting.push_back(name.clone());
+                return;
+            }
             self.known.remove(name);
             for check in &mut self.checks {
                 check.left.remove(name);
@@ -105,6 +124,20 @@ mod tests {
         queue.add(vec![name("a")]);
         assert_eq!(queue.next(), Some(name("c")));
         assert_eq!(queue.running(), [name("b"), name("c")]);
+    }
+
+    #[test]
+    fn what_is_asked_for_while_it_runs_runs_again() {
+        let mut queue = Queue::new(1, BTreeSet::from([name("a")]));
+        queue.repeat(&[name("a"), name("b")]);
+        queue.repeat(&[name("a")]);
+        let (reply, mut check) = oneshot::channel();
+        queue.when_done(reply);
+        queue.ended(&name("a"));
+        assert!(check.try_recv().is_err(), "the first run may have begun before");
+        assert_eq!(queue.next(), Some(name("a")));
+        queue.ended(&name("a"));
+        assert_eq!((check.try_recv(), queue.next()), (Ok(()), None));
     }
 
     #[test]

@@ -67,9 +67,15 @@ impl Actor for Scheduler {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Tick => state.look().await,
+            Message::Tick => {
+                let due = state.due().await;
+                state.queue.add(due);
+            }
             Message::Check(reply) => {
-                state.look().await;
+                let due = state.due().await;
+                // A worker that is at one may have decided before it was asked for.
+                state.queue.repeat(&due);
+                state.queue.add(due);
                 state.queue.when_done(reply);
             }
             // Somebody who gave up needs no answer.
@@ -82,11 +88,12 @@ impl Actor for Scheduler {
 }
 
 impl State {
-    async fn look(&mut self) {
+    /// Looks for streams that have something to drop.
+    async fn due(&self) -> Vec<StreamName> {
         let Context { retention, clock, .. } = &*self.context;
         let now = clock.now();
-        self.queue.add(retention.agenda.due(now).await);
         retention.ledger.ran(now);
+        retention.agenda.due(now).await
     }
 
     async fn start_workers(&mut self) {
