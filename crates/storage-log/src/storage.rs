@@ -7,10 +7,12 @@
 //! If the commit thread panics, the log is done with, as after a failed sync. Filing is begun again.
 
 mod filing;
+mod queue;
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
@@ -21,6 +23,7 @@ use streamkeeper_storage::{Chunk, Commit, Entry, Range, Storage, StorageError};
 use tokio::sync::oneshot;
 
 use self::filing::{Chore, Trouble};
+use self::queue::{Queue, Taker};
 use crate::OpenError;
 use crate::engine::{Engine, LogOptions, OpenReport, Submission};
 use crate::env::Env;
@@ -37,8 +40,7 @@ const SHORT_LIST: usize = 1000;
 /// Keeps streams on disk, in a directory of its own. What it acknowledges is synced.
 pub struct LogStorage {
     engine: Arc<Engine>,
-    /// Taken away to let the threads end.
-    queue: Option<Sender<Request>>,
+    queue: Arc<Queue>,
     /// What the filing thread is to do; it ends when the commit thread lets go of it, too.
     chores: Option<Sender<Chore>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -66,13 +68,13 @@ impl LogStorage {
     ) -> Result<(Self, OpenReport), OpenError> {
         let (engine, report) = Engine::open(env, dir, options)?;
         let engine = Arc::new(engine);
-        let (queue, requests) = mpsc::channel();
+        let queue = Arc::new(Queue::default());
         let (chores, filing) = mpsc::channel();
         let trouble = Trouble::default();
         // What an earlier process has sealed waits to be filed.
         let _ = chores.send(Chore::Sealed);
         let committer = spawn("streamkeeper-commit", {
-            let (engine, chores) = (engine.clone(), chores.clone());
+            let (engine, requests, chores) = (engine.clone(), Taker(queue.clone()), chores.clone());
             move || commit_loop(&engine, &requests, &chores)
         })?;
         let filer = spawn("streamkeeper-filing", {
@@ -80,7 +82,7 @@ impl LogStorage {
             move || filing::run(&engine, &filing, &trouble)
         })?;
         let threads = Mutex::new(vec![committer, filer]);
-        Ok((Self { engine, queue: Some(queue), chores: Some(chores), threads, trouble }, report))
+        Ok((Self { engine, queue, chores: Some(chores), threads, trouble }, report))
     }
 
     /// Waits until what is sealed is filed and merged, as far as it can be. Blocks; for tools and tests.
@@ -93,17 +95,12 @@ impl LogStorage {
             let _ = done.recv();
         }
     }
-
-    /// Queues a request; `false` if the thread has ended.
-    fn send(&self, request: Request) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.send(request).is_ok())
-    }
 }
 
 impl Drop for LogStorage {
     /// Writes what was accepted, and waits for it. Filing is cut short: the next opening goes on with it.
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         self.chores = None;
         self.engine.close();
         for thread in self.threads.lock().drain(..) {
@@ -118,32 +115,42 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     Ok(thread::Builder::new().name(name.to_owned()).spawn(run)?)
 }
 
-fn commit_loop(engine: &Engine, requests: &Receiver<Request>, chores: &Sender<Chore>) {
+fn commit_loop(engine: &Engine, queue: &Taker, chores: &Sender<Chore>) {
+    let mut requests = VecDeque::new();
     let mut submissions = Vec::new();
-    while let Ok(first) = requests.recv() {
-        let mut barriers = Vec::new();
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(request) = next {
-            match request {
-                Request::Commit(submission) => {
-                    bytes += submission.entry.record.batch().map_or(0, |batch| batch.size());
-                    submissions.push(submission);
-                }
-                Request::Barrier(barrier) => barriers.push(barrier),
+    while queue.take(&mut requests) {
+        while !requests.is_empty() {
+            let barriers = next_batch(&mut requests, &mut submissions);
+            if engine.commit(&mut submissions).is_some() {
+                let _ = chores.send(Chore::Sealed);
             }
-            let full = submissions.len() >= MAX_BATCH || bytes >= MAX_BATCH_BYTES;
-            next = if full { None } else { requests.try_recv().ok() };
-        }
-        if engine.commit(&mut submissions).is_some() {
-            let _ = chores.send(Chore::Sealed);
-        }
-        // Whoever gave up waiting needs no answer.
-        for barrier in barriers {
-            let _ = barrier.send(());
+            // Whoever gave up waiting needs no answer.
+            for barrier in barriers {
+                let _ = barrier.send(());
+            }
         }
     }
     engine.trim();
+}
+
+/// Moves what one sync is to make durable; returns who is to be told of it.
+fn next_batch(
+    requests: &mut VecDeque<Request>,
+    submissions: &mut Vec<Submission>,
+) -> Vec<oneshot::Sender<()>> {
+    let mut barriers = Vec::new();
+    let mut bytes = 0;
+    while submissions.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+        match requests.pop_front() {
+            Some(Request::Commit(submission)) => {
+                bytes += submission.entry.record.batch().map_or(0, |batch| batch.size());
+                submissions.push(submission);
+            }
+            Some(Request::Barrier(barrier)) => barriers.push(barrier),
+            None => break,
+        }
+    }
+    barriers
 }
 
 #[async_trait]
@@ -151,7 +158,7 @@ impl Storage for LogStorage {
     async fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
         // An actor that is started again must see what its predecessor had in flight.
         let (barrier, passed) = oneshot::channel();
-        if self.send(Request::Barrier(barrier)) {
+        if self.queue.push(Request::Barrier(barrier)) {
             drop(passed.await);
         }
         self.engine.load(name)
@@ -163,7 +170,7 @@ impl Storage for LogStorage {
         }
         let (completer, commit) = Commit::pending();
         // If the thread is gone, dropping the completer fails the commit.
-        self.send(Request::Commit(Submission { entry, completer }));
+        self.queue.push(Request::Commit(Submission { entry, completer }));
         commit
     }
 
