@@ -110,9 +110,14 @@ pub(crate) fn header_of(first: &[u8], rest: &[u8]) -> [u8; HEADER_BYTES] {
 
 /// The body of a frame, if the frame is whole and nothing follows it.
 pub(crate) fn unseal(framed: &Bytes) -> Option<Bytes> {
-    let header: [u8; HEADER_BYTES] = framed.get(..HEADER_BYTES)?.try_into().ok()?;
-    let body = framed.slice(HEADER_BYTES..);
-    (body_length(header)? == body.len() && is_intact(header, &body, NO_SALT)).then_some(body)
+    is_whole(framed).then(|| framed.slice(HEADER_BYTES..))
+}
+
+/// Whether the bytes are one intact frame and nothing else.
+pub(crate) fn is_whole(framed: &[u8]) -> bool {
+    framed.split_first_chunk().is_some_and(|(header, body)| {
+        body_length(*header) == Some(body.len()) && is_intact(*header, body, NO_SALT)
+    })
 }
 
 /// Fills in the length and the checksum of a frame that is all of the buffer.

@@ -81,16 +81,31 @@ impl FiledReader {
         let wanted = blocks[first..].iter().take_while(|block| block.1 - begin < bytes.max(1));
         let wanted: Vec<_> = wanted.copied().collect();
         let size: u64 = wanted.iter().map(|block| u64::from(block.2)).sum();
-        let span = self.bytes(begin, size)?;
         if size >= READ_AHEAD_BYTES {
-            self.file.will_read(begin + size, size);
+            self.file.will_read(begin, 2 * size);
         }
+        let span = self.intact(&wanted, size)?;
         let chunk = |(_, offset, size): (u64, u64, u32)| {
             let at = (offset - begin) as usize;
-            let framed = span.slice(at..at + size as usize);
-            self.block(&self.unframe(framed, offset)?)
+            self.block(&span.slice(at + frame::HEADER_BYTES..at + size as usize))
         };
         wanted.into_iter().map(chunk).collect()
+    }
+
+    /// Reads blocks that lie one behind the other, `size` bytes together, and checks each while it is in
+    /// the processor's cache.
+    fn intact(&self, blocks: &[(u64, u64, u32)], size: u64) -> Result<Bytes, StorageError> {
+        let mut span = Vec::with_capacity(size as usize);
+        for &(_, offset, size) in blocks {
+            let at = span.len();
+            span.resize(at + size as usize, 0);
+            let block = &mut span[at..];
+            let read = journal::read_full(&*self.file, block, offset).map_err(unavailable)?;
+            if read < block.len() || !frame::is_whole(block) {
+                return Err(self.damaged(offset));
+            }
+        }
+        Ok(Bytes::from(span))
     }
 
     fn blocks(&self, run: &Run) -> Result<Vec<(u64, u64, u32)>, StorageError> {
