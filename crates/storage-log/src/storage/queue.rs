@@ -5,17 +5,21 @@
 //! the runtime do what it has to do anyway. A lone commit waits for nothing by that, and no timer runs.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
-use tokio::task;
 
 use super::Request;
 
-/// How often the runtime may go on with its work while that brings more requests.
-const PATIENCE: usize = 4;
+/// How often every task that is ready may run before a batch is begun.
+const MOST_ROUNDS: usize = 4;
+/// After how much time no further round is waited for.
+const PATIENCE: Duration = Duration::from_micros(250);
 
 /// Where requests wait for the commit thread.
 #[derive(Default)]
@@ -61,19 +65,37 @@ impl Queue {
         let call = Call(self.clone());
         // Without a runtime, and when one ends, the call is dropped, and with that made, at once.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
-                let mut gathered = 0;
-                for _ in 0..PATIENCE {
-                    task::yield_now().await;
-                    let waiting = call.0.waiting.lock().requests.len();
-                    if waiting == gathered {
-                        break;
-                    }
-                    gathered = waiting;
-                }
-            });
+            runtime.spawn(async move { call.0.gather().await });
         }
     }
+
+    /// Lets the runtime go on with its work, while that brings more requests and takes little time.
+    async fn gather(&self) {
+        let begun = Instant::now();
+        let mut gathered = 1;
+        for _ in 0..MOST_ROUNDS {
+            let_others_run().await;
+            let waiting = self.waiting.lock().requests.len();
+            if waiting <= gathered || begun.elapsed() > PATIENCE {
+                break;
+            }
+            gathered = waiting;
+        }
+    }
+}
+
+/// Goes to the end of the runtime's queue: every task that is ready runs once. Tokio's `yield_now` would
+/// wait until none is ready, or for dozens of them.
+async fn let_others_run() {
+    let mut queued = false;
+    poll_fn(|context| match mem::replace(&mut queued, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Calls the thread when it is dropped.
