@@ -4,8 +4,6 @@ mod log;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
@@ -16,11 +14,6 @@ use streamkeeper_protocol::stream::{Record, StreamId, StreamState};
 
 use self::log::Log;
 use crate::{Chunk, Commit, Entry, Range, Storage, StorageError};
-
-/// How many bytes of messages are given back in one go.
-const FREED_AT_ONCE_BYTES: u64 = 1 << 20;
-/// The pause after them.
-const FREE_PAUSE: Duration = Duration::from_millis(1);
 
 /// Keeps streams in memory, up to a limit.
 #[derive(Debug)]
@@ -73,9 +66,8 @@ impl MemoryStorage {
             return Err(version.map_or(StorageError::NotFound, |_| StorageError::Conflict));
         }
         self.reserve(&entry.record)?;
-        let dropped = stream.apply(&entry.record);
-        self.used.fetch_sub(size(&dropped), Ordering::Relaxed);
-        free(dropped);
+        let released = stream.apply(&entry.record);
+        self.used.fetch_sub(released, Ordering::Relaxed);
         if stream.state.is_none() {
             self.streams.remove(&entry.id);
             self.names.remove_if(&entry.name, |_, id| *id == entry.id);
@@ -101,31 +93,6 @@ impl MemoryStorage {
     }
 }
 
-fn size(chunks: &[Chunk]) -> u64 {
-    chunks.iter().map(|chunk| chunk.batch.size()).sum()
-}
-
-/// Gives memory back. A lot of it takes long, so that is done aside and bit by bit: the actor that drops
-/// a history has others behind it.
-fn free(dropped: Vec<Chunk>) {
-    if size(&dropped) <= FREED_AT_ONCE_BYTES {
-        return;
-    }
-    let aside = move || {
-        let mut bytes = 0;
-        for chunk in dropped {
-            bytes += chunk.batch.size();
-            drop(chunk);
-            if bytes > FREED_AT_ONCE_BYTES {
-                bytes = 0;
-                thread::sleep(FREE_PAUSE);
-            }
-        }
-    };
-    // Without a thread it is freed here.
-    drop(thread::Builder::new().name("streamkeeper-free".into()).spawn(aside));
-}
-
 impl Default for MemoryStorage {
     fn default() -> Self {
         Self::new()
@@ -133,8 +100,8 @@ impl Default for MemoryStorage {
 }
 
 impl Stream {
-    /// Folds the record in; returns what it drops.
-    fn apply(&mut self, record: &Record) -> Vec<Chunk> {
+    /// Folds the record in; returns how many bytes it set free.
+    fn apply(&mut self, record: &Record) -> u64 {
         let position = match (&self.state, record) {
             (Some(state), _) => state.tail,
             (None, Record::Created { origin: Some(origin), .. }) => origin.point(),

@@ -54,18 +54,18 @@ impl Log {
         page
     }
 
-    /// Takes out the chunks that lie wholly before a position.
-    pub(super) fn truncate_before(&mut self, position: u64) -> Vec<Chunk> {
+    /// Drops the chunks that lie wholly before a position; returns their bytes.
+    pub(super) fn truncate_before(&mut self, position: u64) -> u64 {
         // Nearly always there is nothing to drop, and every append asks.
         if self.chunks.first().is_none_or(|chunk| chunk.end() > position) {
-            return Vec::new();
+            return 0;
         }
         let dropped = self.chunks.partition_point(|chunk| chunk.end() <= position);
-        let dropped = self.chunks.drain(..dropped).collect();
+        let bytes = self.chunks.drain(..dropped).map(|chunk| chunk.batch.size()).sum();
         let loose = self.loose.0.min(self.chunks.len());
         let left = &self.chunks[self.chunks.len() - loose..];
         self.loose = (loose, left.iter().map(|chunk| chunk.batch.size()).sum());
-        dropped
+        bytes
     }
 
     fn merge_loose(&mut self) {
