@@ -1,8 +1,8 @@
 //! The log as a [`Storage`]: the engine and its two threads.
 //!
 //! The commit thread takes all that is queued, writes it with one sync, and tells the outcomes; while
-//! it syncs, the next batch gathers, so a lone commit waits for nothing and many share a sync. The
-//! filing thread rewrites sealed journal segments by stream, and merges what it has filed.
+//! it syncs, the next batch gathers, so a lone commit waits for nothing and many share a sync (see
+//! `queue`). The filing thread rewrites sealed journal segments by stream, and merges what it has filed.
 //!
 //! If the commit thread panics, the log is done with, as after a failed sync. Filing is begun again.
 
