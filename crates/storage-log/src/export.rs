@@ -55,6 +55,7 @@ use streamkeeper_storage::{Chunk, StorageError};
 
 use crate::OpenError;
 use crate::check::{Catalog, CheckReport, check_loaded, start};
+use crate::crc32c;
 use crate::env::{Env, RealEnv};
 
 /// What the first line says the file is.
@@ -179,7 +180,7 @@ impl<W: Write> Lines<'_, W> {
         self.line.clear();
         write(&mut self.line);
         self.line.push('\n');
-        self.crc = crc32c::crc32c_append(self.crc, self.line.as_bytes());
+        self.crc = crc32c::append(self.crc, self.line.as_bytes());
         self.output.write_all(self.line.as_bytes())
     }
 

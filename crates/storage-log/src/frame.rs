@@ -17,6 +17,7 @@ use streamkeeper_protocol::StreamName;
 use streamkeeper_protocol::stream::{Record, StreamId};
 
 use crate::codec::{self, Malformed, Reader, Writer, decode_record, read_name};
+use crate::crc32c;
 
 /// The length and the checksum before each body.
 pub(crate) const HEADER_BYTES: usize = 8;
@@ -56,7 +57,7 @@ pub(crate) struct Salt(pub(crate) u64);
 impl Salt {
     /// The checksum to begin with for the frame at an offset.
     pub(crate) fn at(self, offset: u64) -> u32 {
-        crc32c::crc32c_append(crc32c::crc32c(&self.0.to_le_bytes()), &offset.to_le_bytes())
+        crc32c::append(crc32c::of(&self.0.to_le_bytes()), &offset.to_le_bytes())
     }
 }
 
@@ -101,7 +102,7 @@ pub(crate) fn seal_body(body: &[u8]) -> Vec<u8> {
 /// Length and checksum of a body that is in two pieces.
 pub(crate) fn header_of(first: &[u8], rest: &[u8]) -> [u8; HEADER_BYTES] {
     let length = ((first.len() + rest.len()) as u32).to_le_bytes();
-    let crc = crc32c::crc32c_append(checksum(NO_SALT, length, first), rest);
+    let crc = crc32c::append(checksum(NO_SALT, length, first), rest);
     let mut header = [0; HEADER_BYTES];
     header[..4].copy_from_slice(&length);
     header[4..].copy_from_slice(&crc.to_le_bytes());
@@ -130,7 +131,7 @@ pub(crate) fn seal(buffer: &mut [u8], salt: u32) {
 
 /// Covers the length too, so that a run of zeros is no frame.
 fn checksum(salt: u32, length: [u8; 4], body: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c_append(salt, &length), body)
+    crc32c::append(crc32c::append(salt, &length), body)
 }
 
 /// The length of the body that a frame header announces; `None` if there can be no such frame.

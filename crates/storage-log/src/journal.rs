@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub(crate) use self::frames::Frames;
 pub(crate) use self::scan::{Scan, scan};
 
+use crate::crc32c;
 use crate::env::{Env, File};
 use crate::frame::Salt;
 
@@ -212,7 +213,7 @@ fn segment_header(number: u64, salt: Salt) -> [u8; SEGMENT_HEADER_BYTES as usize
     header[..8].copy_from_slice(MAGIC);
     header[8..16].copy_from_slice(&number.to_le_bytes());
     header[16..24].copy_from_slice(&salt.0.to_le_bytes());
-    let crc = crc32c::crc32c(&header[..24]);
+    let crc = crc32c::of(&header[..24]);
     header[24..28].copy_from_slice(&crc.to_le_bytes());
     let (first, second) = header.split_at_mut(HEADER_COPY_BYTES);
     second.copy_from_slice(first);

@@ -2,6 +2,7 @@
 
 mod check;
 mod codec;
+mod crc32c;
 mod engine;
 pub mod env;
 mod error;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use streamkeeper_storage::{Chunk, StorageError};
 
 use crate::codec::{Malformed, Reader};
+use crate::crc32c;
 use crate::env::File;
 use crate::filed::{Cover, FiledReader, FooterEntry, Run};
 use crate::{frame, journal};
@@ -83,7 +84,7 @@ fn trailer(cover: Cover, footer: u64) -> [u8; TRAILER_BYTES] {
     let covered = [footer, cover.first, cover.last, cover.generation].map(u64::to_le_bytes);
     let mut trailer = [0; TRAILER_BYTES];
     trailer[..8].copy_from_slice(&footer.to_le_bytes());
-    trailer[8..12].copy_from_slice(&crc32c::crc32c(covered.as_flattened()).to_le_bytes());
+    trailer[8..12].copy_from_slice(&crc32c::of(covered.as_flattened()).to_le_bytes());
     trailer
 }
 

@@ -44,6 +44,7 @@ pub use self::fault::Syscall;
 use self::file::{SimFile, SimLock};
 use self::machine::{Machine, Process};
 use super::{Env, File, LockGuard};
+use crate::crc32c;
 
 /// A simulated disk; clones share it.
 #[derive(Debug, Clone)]
@@ -218,9 +219,9 @@ impl SimEnv {
                 "{}: {} bytes, crc32c {:08x}; durable {} bytes, crc32c {:08x}; {} changes pending",
                 path.display(),
                 cached.len(),
-                crc32c::crc32c(cached),
+                crc32c::of(cached),
                 synced.len(),
-                crc32c::crc32c(synced),
+                crc32c::of(synced),
                 content.pending()
             );
         }

@@ -10,6 +10,7 @@ use streamkeeper_storage::Chunk;
 
 use super::{BLOCK_BYTES, Cover, HEADER_BYTES, MAGIC, Run, TRAILER_BYTES};
 use crate::codec::Writer;
+use crate::crc32c;
 use crate::engine::Pace;
 use crate::env::{Env, File};
 use crate::{frame, journal};
@@ -266,6 +267,6 @@ pub(super) fn trailer(cover: Cover, footer: u64) -> [u8; TRAILER_BYTES as usize]
     for number in [footer, cover.first, cover.last, cover.generation] {
         covered.extend_from_slice(&number.to_le_bytes());
     }
-    trailer[8..12].copy_from_slice(&crc32c::crc32c(&covered).to_le_bytes());
+    trailer[8..12].copy_from_slice(&crc32c::of(&covered).to_le_bytes());
     trailer
 }

@@ -13,6 +13,7 @@ use super::{ImportError, ImportReport};
 use crate::OpenError;
 use crate::check::{Repair, check_in, start};
 use crate::codec;
+use crate::crc32c;
 use crate::engine::{Engine, LOCK, LogOptions, check_format};
 use crate::env::Env;
 use crate::export::{FORMAT, VERSION};
@@ -108,7 +109,7 @@ impl Staging<'_> {
                     false => Err(self.wrong("something follows the last line")),
                 };
             }
-            crc = crc32c::crc32c_append(crc, &bytes);
+            crc = crc32c::append(crc, &bytes);
             self.line(line)?;
         }
     }

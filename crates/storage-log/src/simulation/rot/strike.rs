@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use streamkeeper_protocol::stream::{Record, StreamId};
 
 use super::super::world::{World, dir};
+use crate::crc32c;
 use crate::env::Env;
 use crate::filed::{Cover, FiledReader};
 use crate::frame::{self, Frame, HEADER_BYTES};
@@ -54,7 +55,7 @@ impl Struck {
             let Some(byte) = bytes.get_mut(self.offset as usize) else { return };
             *byte = self.right;
             let is_filed = self.path.extension().is_some_and(|extension| extension == "filed");
-            if is_filed && crc32c::crc32c(&bytes) != self.whole {
+            if is_filed && crc32c::of(&bytes) != self.whole {
                 return;
             }
             world.env.write_file(&self.path, &bytes).expect("it is written");
@@ -117,7 +118,7 @@ pub(super) fn draw(world: &mut World) -> Option<Struck> {
                 path: path.clone(),
                 offset,
                 right: bytes[offset as usize],
-                whole: crc32c::crc32c(&bytes),
+                whole: crc32c::of(&bytes),
                 place,
             });
         }
