@@ -38,6 +38,9 @@ const MAX_BATCH_BYTES: u64 = 32 << 20;
 const SHORT_LIST: usize = 1000;
 
 /// Keeps streams on disk, in a directory of its own. What it acknowledges is synced.
+///
+/// A commit that is made in a tokio runtime begins after the runtime's other tasks have had their turn, so
+/// a runtime with one thread must not be blocked until its outcome is there.
 pub struct LogStorage {
     engine: Arc<Engine>,
     queue: Arc<Queue>,

@@ -22,7 +22,8 @@ const MOST_ROUNDS: usize = 4;
 /// After how much time no further round is waited for.
 const PATIENCE: Duration = Duration::from_micros(250);
 
-/// Where requests wait for the commit thread.
+/// Where requests wait for the commit thread. It has no bound of its own: callers bound what they have in
+/// flight, and each waits for its outcome.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,

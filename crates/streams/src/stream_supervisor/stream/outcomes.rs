@@ -94,7 +94,7 @@ impl IntoIterator for Unseen {
     }
 }
 
-/// The way to the courier of a system.
+/// The way to the courier of a system. Each actor is on it once at most, however many outcomes it has.
 #[derive(Debug, Clone)]
 pub(crate) struct Courier(mpsc::UnboundedSender<Arc<Outcomes>>);
 
