@@ -11,6 +11,8 @@ const FLAGS: &[&str] = &[
     "--storage",
     "--data-dir",
     "--journal-segment-size",
+    "--journal-ahead",
+    "--read-cache",
     "--memory-limit",
     "--page-size",
     "--long-poll-timeout",
@@ -77,6 +79,9 @@ fn values_that_make_no_sense_are_refused_with_the_flag_and_the_value() {
         ("--listen", "127.0.0.1"),
         ("--listen", "127.0.0.1:99999"),
         ("--storage", "paper"),
+        ("--journal-segment-size", "1KiB"),
+        ("--journal-ahead", "far"),
+        ("--read-cache", "-1"),
         ("--memory-limit", "lots"),
         ("--page-size", "100"),
         ("--page-size", "-1"),
@@ -188,6 +193,20 @@ async fn the_memory_limit_is_507_and_deleting_makes_room() {
     stream.append("z".repeat(2 << 10)).await;
     stream.delete().await.expect(204);
     other.send(&put).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_journal_is_written_ahead_as_far_as_was_asked_for() {
+    for (ahead, least, most) in [("0", 100, 4_000), ("256KiB", 256 << 10, 300 << 10)] {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().to_str().unwrap();
+        let flags = ["--storage", "log", "--data-dir", data, "--journal-ahead", ahead];
+        let server = Server::start(&flags).unwrap();
+        Stream::create(address_of(&server), "text/plain").await.append("hello").await;
+        let journal = std::fs::read_dir(dir.path().join("journal")).unwrap();
+        let bytes: u64 = journal.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        assert!((least..most).contains(&bytes), "{ahead}: {bytes}");
+    }
 }
 
 #[tokio::test]

@@ -157,6 +157,29 @@ pub(crate) struct Serve {
     )]
     pub(crate) journal_segment_size: u64,
 
+    /// How far the journal is written ahead with zeros, so that syncs have less to do; 0 (for file systems that copy on
+    /// write) does not
+    #[arg(
+        long,
+        env = "STREAMKEEPER_JOURNAL_AHEAD",
+        default_value = "256KiB",
+        value_name = "SIZE",
+        value_parser = units::bytes,
+        help_heading = "Storage"
+    )]
+    pub(crate) journal_ahead: u64,
+
+    /// Most bytes of history that the log storage keeps in memory for the next who read the same; 0 keeps none
+    #[arg(
+        long,
+        env = "STREAMKEEPER_READ_CACHE",
+        default_value = "32MiB",
+        value_name = "SIZE",
+        value_parser = units::bytes,
+        help_heading = "Storage"
+    )]
+    pub(crate) read_cache: u64,
+
     /// Most bytes of messages that the memory storage keeps; more is answered with 507
     #[arg(
         long,

@@ -46,8 +46,12 @@ fn open_storage(config: &Serve) -> Result<Arc<dyn Storage>, Box<dyn Error>> {
         StorageKind::Memory => Ok(Arc::new(MemoryStorage::with_limit(config.memory_limit))),
         StorageKind::Log => {
             let dir = &config.data_dir;
-            let options =
-                LogOptions { segment_bytes: config.journal_segment_size, ..LogOptions::default() };
+            let options = LogOptions {
+                segment_bytes: config.journal_segment_size,
+                prepared_bytes: config.journal_ahead,
+                cache_bytes: config.read_cache,
+                ..LogOptions::default()
+            };
             let (log, report) = LogStorage::open(dir, options)
                 .map_err(|error| format!("{}: {error}", dir.display()))?;
             let OpenReport { streams, replayed, torn_bytes, damage } = report;

@@ -33,7 +33,7 @@ use self::index::Index;
 pub(crate) use self::pace::Pace;
 use self::stream::Stream;
 use crate::env::{Env, LockGuard};
-use crate::filed::{Cover, FiledReader, Run};
+use crate::filed::{BlockCache, Cover, FiledReader, Run};
 use crate::journal::{Ahead, Journal, Segment};
 
 /// What can be configured of the log.
@@ -43,16 +43,21 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// How many filed segments of a like size are merged into one. Default: 4.
     pub merge_width: usize,
-    /// Filed segments beyond this size are not merged any more, in bytes. Default: 1 GiB.
+    /// Filed segments beyond this size are not merged any more, in bytes. Default: 1.25 GiB.
     pub max_filed_bytes: u64,
     /// How many streams are kept ready for their next commit; the others are asleep, in little memory.
     /// Default: 65,536.
     pub max_awake_streams: usize,
-    /// How fast filing and merging may write, in bytes a second. Default: 256 MiB.
+    /// How fast filing may write, in bytes a second. Default: 256 MiB.
     pub filing_bytes_per_second: u64,
+    /// How fast merging may write while nothing waits to be filed, in bytes a second. Default: 64 MiB.
+    pub merging_bytes_per_second: u64,
     /// How far ahead of its end the journal is prepared with zeros, so that syncing a small batch writes
     /// nothing but the batch; in bytes, 0: not at all. Default: 256 KiB.
     pub prepared_bytes: u64,
+    /// How many bytes of filed messages that were read lately are kept at hand, checked, for those who
+    /// read the same; 0: none. Default: 32 MiB.
+    pub cache_bytes: u64,
 }
 
 impl LogOptions {
@@ -66,10 +71,12 @@ impl Default for LogOptions {
         Self {
             segment_bytes: 64 << 20,
             merge_width: 4,
-            max_filed_bytes: 1 << 30,
+            max_filed_bytes: 1280 << 20,
             max_awake_streams: 1 << 16,
             filing_bytes_per_second: 256 << 20,
+            merging_bytes_per_second: 64 << 20,
             prepared_bytes: 256 << 10,
+            cache_bytes: 32 << 20,
         }
     }
 }
@@ -86,6 +93,7 @@ pub(crate) struct Engine {
     /// A segment whose header is damaged. It must stay, so nothing that comes after it is filed.
     damaged: Option<u64>,
     filed: RwLock<BTreeMap<Cover, Filed>>,
+    cache: BlockCache,
     /// Only the thread that commits takes it for long.
     journal: Mutex<Writing>,
     /// An empty one, for the next commits.
@@ -119,18 +127,37 @@ struct Filed {
     reader: FiledReader,
     /// The size of the file.
     size: u64,
-    /// How many bytes of it are messages, with their framing.
-    runs: u64,
-    /// How many of those belong to streams that have ended, or were dropped by retention.
+    runs: Runs,
+    /// How many of their bytes belong to streams that have ended, or were dropped by retention.
     dead: AtomicU64,
     /// Something of it was found unreadable: it stays as it is, for a repair.
     rotten: AtomicBool,
 }
 
 impl Filed {
-    fn new(reader: FiledReader, size: u64, runs: u64) -> Self {
+    fn new(reader: FiledReader, size: u64, runs: Runs) -> Self {
         let (dead, rotten) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { reader, size, runs, dead, rotten }
+    }
+}
+
+/// How many runs a filed segment has, and of how many bytes: messages, with their framing.
+#[derive(Default)]
+struct Runs {
+    count: u64,
+    bytes: u64,
+}
+
+impl Runs {
+    fn add(&mut self, runs: &[Run]) {
+        self.count += runs.len() as u64;
+        self.bytes += runs.iter().map(|run| u64::from(run.size)).sum::<u64>();
+    }
+
+    fn of(installed: &[(StreamId, Vec<Run>)]) -> Self {
+        let mut all = Self::default();
+        installed.iter().for_each(|(_, runs)| all.add(runs));
+        all
     }
 }
 

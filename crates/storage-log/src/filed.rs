@@ -12,11 +12,13 @@
 //! A frame is, as in the journal, a length, a CRC-32C and a body. What a segment tells of a stream's
 //! state may be newer than the journal it was filed from, never older; replay skips what is known.
 
+mod cache;
 mod reader;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::cache::BlockCache;
 pub(crate) use self::reader::{FiledReader, FooterEntry, entries};
 pub(crate) use self::writer::{FiledWriter, discard};
 

@@ -15,7 +15,7 @@ use super::segment::{self, Block};
 use crate::OpenError;
 use crate::engine::{FORMAT, LOCK, check_format};
 use crate::env::{Env, LockGuard};
-use crate::filed::{Cover, FiledReader};
+use crate::filed::{BlockCache, Cover, FiledReader};
 use crate::frame::Salt;
 use crate::journal::{self, Opened, Scan, Segment};
 
@@ -274,7 +274,7 @@ impl Catalog {
         match place {
             Place::Filed(cover, run) => {
                 let filed = self.filed.get(cover).ok_or_else(|| corrupt("a file is missing"))?;
-                filed.reader.read(run, from, READ_BYTES)
+                filed.reader.read(run, from, READ_BYTES, &BlockCache::new(0))
             }
             Place::Journal { number, offset, length, .. } => {
                 let journal = self.journals.get(number);

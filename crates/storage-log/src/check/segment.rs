@@ -9,7 +9,7 @@ use streamkeeper_storage::{Chunk, StorageError};
 use crate::codec::{Malformed, Reader};
 use crate::crc32c;
 use crate::env::File;
-use crate::filed::{Cover, FiledReader, FooterEntry, Run};
+use crate::filed::{BlockCache, Cover, FiledReader, FooterEntry, Run};
 use crate::{frame, journal};
 
 // The shape of a filed segment, see its module.
@@ -196,7 +196,10 @@ pub(crate) fn read_blocks(
 fn read_block(reader: &FiledReader, (first, offset, size): (u64, u64, u64), end: u64) -> Block {
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     let alone = Run { first, end, offset, size, index: 0 };
-    let chunk = match reader.read(&alone, first, u64::MAX).map(|mut chunks| chunks.pop()) {
+    let chunk = match reader
+        .read(&alone, first, u64::MAX, &BlockCache::new(0))
+        .map(|mut chunks| chunks.pop())
+    {
         Ok(Some(chunk)) if chunk.position == first && chunk.end() == end => Ok(chunk),
         Ok(_) => Err("a block does not hold what its run says".into()),
         Err(StorageError::Unavailable(error)) => Err(format!("a block cannot be read: {error}")),
@@ -232,7 +235,11 @@ fn positions(reader: &FiledReader, run: &Run, frames: &[(u64, u64)]) -> Vec<(u64
     let position = |(offset, size): &(u64, u64)| {
         let size = u32::try_from(*size).ok()?;
         let alone = Run { first: 0, end: 0, offset: *offset, size, index: 0 };
-        reader.read(&alone, 0, u64::MAX).ok()?.first().map(|chunk| chunk.position)
+        reader
+            .read(&alone, 0, u64::MAX, &BlockCache::new(0))
+            .ok()?
+            .first()
+            .map(|chunk| chunk.position)
     };
     let mut blocks: Vec<(u64, u64, u64)> = Vec::new();
     for frame in frames {

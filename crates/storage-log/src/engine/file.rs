@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::{Chunk, StorageError};
 
-use super::{Engine, Filed, Installed};
+use super::{Engine, Filed, Installed, Runs};
 use crate::filed::{self, Cover, FiledReader, FiledWriter, Run};
 use crate::journal;
 
@@ -46,7 +46,8 @@ impl Engine {
         cover: Cover,
         streams: &BTreeMap<StreamId, Vec<Chunk>>,
     ) -> std::io::Result<Installed> {
-        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover, Some(&self.pace))?;
+        let pace = |bytes| self.pace.wrote(&*self.env, bytes, self.options.filing_bytes_per_second);
+        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover, Some(&pace))?;
         let mut installed = Vec::new();
         for (id, chunks) in streams {
             let Some(stream) = self.index.get(*id) else {
@@ -66,9 +67,7 @@ impl Engine {
     /// Lets reads find the messages where they are now, and removes the journal segment.
     fn install(&self, cover: Cover, (reader, installed): Installed, number: u64) {
         let size = reader.file.len().unwrap_or(0);
-        let runs = installed.iter().flat_map(|(_, runs)| runs);
-        let runs = runs.map(|run| u64::from(run.size)).sum();
-        self.filed.write().insert(cover, Filed::new(reader, size, runs));
+        self.filed.write().insert(cover, Filed::new(reader, size, Runs::of(&installed)));
         for (id, runs) in installed {
             let Some(stream) = self.index.get(id) else {
                 // It has ended meanwhile; its run is garbage.

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::StorageError;
 
-use super::Filed;
 use super::slot::Slot;
 use super::stream::Stream;
+use super::{Filed, Runs};
 use crate::codec::Malformed;
 use crate::filed::{Cover, entries};
 
@@ -52,15 +52,15 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Decodes a footer; returns how many bytes its runs have, too.
-fn decode(cover: Cover, body: &[u8]) -> Result<(Vec<Told>, u64), Malformed> {
-    let mut bytes = 0;
+/// Decodes a footer.
+fn decode(cover: Cover, body: &[u8]) -> Result<(Vec<Told>, Runs), Malformed> {
+    let mut all = Runs::default();
     let told = entries(body, |id, live| {
         let Some((name, state, runs)) = live else { return Told::Ended(id) };
-        bytes += runs.iter().map(|run| u64::from(run.size)).sum::<u64>();
+        all.add(&runs);
         let mut slot = Slot::cold(state);
         slot.filed = runs.into_iter().map(|run| (cover, run)).collect();
         Told::Lives(Stream::new(id, name, &slot))
     })?;
-    Ok((told, bytes))
+    Ok((told, all))
 }

@@ -6,15 +6,36 @@ use std::sync::atomic::Ordering;
 use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::StorageError;
 
-use super::{Engine, Filed, Installed};
-use crate::filed::{Cover, FiledReader, FiledWriter, Run};
+use super::{Engine, Filed, Installed, Runs};
+use crate::filed::{BlockCache, Cover, FiledReader, FiledWriter, Run};
 
 /// Segments are of a like size if none is this many times smaller than another.
 const LIKE_SIZE_FACTOR: u64 = 8;
+/// Where runs are as long as this, on average, a merge makes no read quicker: it only makes files fewer.
+const LONG_RUN_BYTES: u64 = 1 << 20;
+/// How many times more segments with such runs it takes for a merge.
+const LONG_WIDTH_FACTOR: usize = 4;
 /// Less garbage than this is not worth a rewrite.
 const MIN_GARBAGE_BYTES: u64 = 64 * 1024;
 /// How much of a run is in memory at once.
 const COPY_BYTES: u64 = 1 << 20;
+
+fn has_long_runs(group: &[(Cover, &Filed)]) -> bool {
+    let bytes: u64 = group.iter().map(|(_, filed)| filed.runs.bytes).sum();
+    let runs: u64 = group.iter().map(|(_, filed)| filed.runs.count).sum();
+    runs > 0 && bytes >= runs * LONG_RUN_BYTES
+}
+
+impl Filed {
+    fn is_rotten(&self) -> bool {
+        self.rotten.load(Ordering::Relaxed)
+    }
+
+    fn is_mostly_garbage(&self) -> bool {
+        let dead = self.dead.load(Ordering::Relaxed);
+        !self.is_rotten() && dead > self.runs.bytes / 2 && dead > MIN_GARBAGE_BYTES
+    }
+}
 
 impl Engine {
     /// The filed segments that are to be merged next, if any: neighbours of a like size, or one that
@@ -23,28 +44,33 @@ impl Engine {
         if self.merging_is_over.load(Ordering::Relaxed) {
             return None;
         }
-        let width = self.options.merge_width.max(2);
         let filed = self.filed.read();
-        let is_sound = |filed: &Filed| !filed.rotten.load(Ordering::Relaxed);
-        let sizes: Vec<(Cover, Option<u64>)> =
-            filed.iter().map(|(at, filed)| (*at, is_sound(filed).then_some(filed.size))).collect();
+        let all: Vec<(Cover, &Filed)> =
+            filed.iter().map(|(cover, filed)| (*cover, filed)).collect();
+        let width = self.options.merge_width.max(2);
         // Neighbours only: what is merged must cover segments without a gap.
-        let alike = sizes.windows(width).find(|group| {
-            let sizes: Option<Vec<u64>> = group.iter().map(|(_, size)| *size).collect();
-            let Some(sizes) = sizes else { return false };
-            let largest = sizes.iter().copied().max().unwrap_or(0);
-            let total: u64 = sizes.iter().sum();
-            let alike = |size: u64| size.saturating_mul(LIKE_SIZE_FACTOR) >= largest;
-            total <= self.options.max_filed_bytes && sizes.into_iter().all(alike)
-        });
-        if let Some(group) = alike {
-            return Some(group.iter().map(|(cover, _)| *cover).collect());
+        let alike = |width: usize| all.windows(width).filter(|group| self.are_alike(group));
+        let group = alike(width).find(|group| !has_long_runs(group));
+        let group = group.or_else(|| alike(width * LONG_WIDTH_FACTOR).next());
+        let group = group.or_else(|| all.chunks(1).find(|alone| alone[0].1.is_mostly_garbage()));
+        group.map(|group| group.iter().map(|(cover, _)| *cover).collect())
+    }
+
+    /// Whether segments are whole, of a like size, and not too large together.
+    fn are_alike(&self, group: &[(Cover, &Filed)]) -> bool {
+        let largest = group.iter().map(|(_, filed)| filed.size).max().unwrap_or(0);
+        let total: u64 = group.iter().map(|(_, filed)| filed.size).sum();
+        let alike = |filed: &Filed| filed.size.saturating_mul(LIKE_SIZE_FACTOR) >= largest;
+        total <= self.options.max_filed_bytes
+            && group.iter().all(|(_, filed)| alike(filed) && !filed.is_rotten())
+    }
+
+    /// How fast to merge, in bytes a second: gently, but for a filing that waits.
+    fn merging_rate(&self) -> u64 {
+        match self.segments.read().len() > 1 {
+            true => self.options.filing_bytes_per_second,
+            false => self.options.merging_bytes_per_second,
         }
-        let garbage = filed.iter().find(|(_, filed)| {
-            let dead = filed.dead.load(Ordering::Relaxed);
-            is_sound(filed) && dead > filed.runs / 2 && dead > MIN_GARBAGE_BYTES
-        });
-        garbage.map(|(cover, _)| vec![*cover])
     }
 
     /// Merges adjacent filed segments. Safe to be cut short.
@@ -76,7 +102,8 @@ impl Engine {
         is_oldest: bool,
     ) -> Result<Installed, StorageError> {
         let failed = |error: std::io::Error| self.filing_failed(&error);
-        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, merged, Some(&self.pace))
+        let pace = |bytes| self.pace.wrote(&*self.env, bytes, self.merging_rate());
+        let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, merged, Some(&pace))
             .map_err(failed)?;
         let mut installed = Vec::new();
         for id in ids {
@@ -99,7 +126,7 @@ impl Engine {
                 // What retention has dropped is left out, but for the rest of a block.
                 let mut from = run.first.max(kept);
                 while from < run.end {
-                    let chunks = reader.read(&run, from, COPY_BYTES);
+                    let chunks = reader.read(&run, from, COPY_BYTES, &BlockCache::new(0));
                     let chunks = chunks.inspect_err(|error| self.found(cover, error))?;
                     let Some(end) = chunks.last().map(|chunk| chunk.end()) else { break };
                     for chunk in &chunks {
@@ -141,9 +168,7 @@ impl Engine {
 
     fn install_merged(&self, merged: Cover, covers: &[Cover], (reader, installed): Installed) {
         let size = reader.file.len().unwrap_or(0);
-        let runs = installed.iter().flat_map(|(_, runs)| runs);
-        let runs = runs.map(|run| u64::from(run.size)).sum();
-        self.filed.write().insert(merged, Filed::new(reader, size, runs));
+        self.filed.write().insert(merged, Filed::new(reader, size, Runs::of(&installed)));
         for (id, runs) in installed {
             let Some(stream) = self.index.get(id) else {
                 self.add_dead(merged, &runs);

@@ -19,10 +19,10 @@ use super::index::Index;
 use super::pace::Pace;
 use super::slot::{JournalRef, Slot};
 use super::stream::Stream;
-use super::{Engine, Filed, LogOptions, Writing};
+use super::{Engine, Filed, LogOptions, Runs, Writing};
 use crate::OpenError;
 use crate::env::Env;
-use crate::filed::{Cover, FiledReader, Run};
+use crate::filed::{BlockCache, Cover, FiledReader, Run};
 use crate::frame::RecordFrame;
 use crate::journal::{self, Journal, Opened, Scan};
 
@@ -129,10 +129,11 @@ impl Engine {
             segments: RwLock::new(segments),
             damaged,
             filed: RwLock::new(filed),
+            cache: BlockCache::new(options.cache_bytes),
             journal: Mutex::new(writing),
             batch: Mutex::default(),
             poisoned: RwLock::new(None),
-            pace: Pace::new(options.filing_bytes_per_second),
+            pace: Pace::default(),
             merging_is_over: AtomicBool::new(false),
             _lock: lock,
         };
@@ -186,7 +187,8 @@ fn open_filed(env: &dyn Env, dir: &Path) -> Result<BTreeMap<Cover, Filed>, OpenE
         let file = env.open(&cover.path(dir))?;
         let size = file.len()?;
         let reader = FiledReader { cover: *cover, file };
-        filed.insert(*cover, Filed::new(reader, size, 0));
+        // Its runs are counted when its footer is read.
+        filed.insert(*cover, Filed::new(reader, size, Runs::default()));
     }
     Ok(filed)
 }

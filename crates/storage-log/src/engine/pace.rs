@@ -6,25 +6,21 @@ use std::time::Duration;
 
 use crate::env::Env;
 
-/// A bound on a rate of writing, kept by pausing after every write for as long as it might have taken.
+/// Keeps a rate of writing by pausing after every write for as long as it might have taken.
 ///
-/// The writing itself takes time, too, so the rate stays below the bound; and no clock is needed.
+/// The writing itself takes time, too, so the rate stays below; and no clock is needed.
+#[derive(Default)]
 pub(crate) struct Pace {
-    bytes_per_second: u64,
     stopped: AtomicBool,
 }
 
 impl Pace {
-    pub(crate) fn new(bytes_per_second: u64) -> Self {
-        Self { bytes_per_second: bytes_per_second.max(1), stopped: AtomicBool::new(false) }
-    }
-
     /// Pauses for what was written. Fails if it is to be given up.
-    pub(crate) fn wrote(&self, env: &dyn Env, bytes: u64) -> io::Result<()> {
+    pub(crate) fn wrote(&self, env: &dyn Env, bytes: u64, bytes_per_second: u64) -> io::Result<()> {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(io::Error::other("the log is being closed"));
         }
-        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(bytes_per_second.max(1));
         env.pause(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
         Ok(())
     }

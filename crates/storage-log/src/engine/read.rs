@@ -9,7 +9,7 @@ use streamkeeper_storage::{Chunk, Range, StorageError};
 use super::Engine;
 use super::slot::{JournalRef, Slot};
 use crate::env::NoWait;
-use crate::filed::{FiledReader, Run};
+use crate::filed::{BlockCache, FiledReader, Run};
 use crate::frame::{self, Frame, HEADER_BYTES, Salt};
 use crate::journal::Segment;
 
@@ -32,7 +32,7 @@ impl Engine {
     /// Reads a page, see [`streamkeeper_storage::Storage::read`]. Blocks on the disk.
     pub(crate) fn read(&self, range: Range) -> Result<Vec<Chunk>, StorageError> {
         let (range, places, tail) = self.find(range)?;
-        fetch(range, places, tail)
+        self.fetch(range, places, tail)
     }
 
     /// The same if the page is small and in memory, so that it is read at once; else `None`.
@@ -51,7 +51,7 @@ impl Engine {
             | Place::Journal(Segment { file, .. }, _)) = place;
             *file = Arc::new(NoWait { file: file.clone(), would_wait: would_wait.clone() });
         }
-        let page = fetch(range, places, tail);
+        let page = self.fetch(range, places, tail);
         (!would_wait.load(Ordering::Relaxed)).then_some(page)
     }
 
@@ -97,34 +97,39 @@ impl Engine {
         }
         Ok((places, tail))
     }
-}
 
-/// Reads the messages of a page.
-fn fetch(range: Range, places: Vec<Place>, tail: u64) -> Result<Vec<Chunk>, StorageError> {
-    let mut page = Page { range, chunks: Vec::new(), room: range.max_bytes, full: false };
-    let mut places = places.into_iter().peekable();
-    while let Some(place) = places.next() {
-        if page.full {
-            break;
-        }
-        match place {
-            Place::Filed(reader, run) => page.read_run(&reader, &run)?,
-            Place::Journal(segment, first) => {
-                let mut records = vec![first];
-                while let Some(Place::Journal(_, next)) = places.peek() {
-                    let Some(last) = records.last() else { break };
-                    if !is_near(&first, last, next) {
-                        break;
+    /// Reads the messages of a page.
+    fn fetch(
+        &self,
+        range: Range,
+        places: Vec<Place>,
+        tail: u64,
+    ) -> Result<Vec<Chunk>, StorageError> {
+        let mut page = Page { range, chunks: Vec::new(), room: range.max_bytes, full: false };
+        let mut places = places.into_iter().peekable();
+        while let Some(place) = places.next() {
+            if page.full {
+                break;
+            }
+            match place {
+                Place::Filed(reader, run) => page.read_run(&reader, &run, &self.cache)?,
+                Place::Journal(segment, first) => {
+                    let mut records = vec![first];
+                    while let Some(Place::Journal(_, next)) = places.peek() {
+                        let Some(last) = records.last() else { break };
+                        if !is_near(&first, last, next) {
+                            break;
+                        }
+                        records.push(*next);
+                        places.next();
                     }
-                    records.push(*next);
-                    places.next();
+                    page.read_records(&segment, &records)?;
                 }
-                page.read_records(&segment, &records)?;
             }
         }
+        page.check(tail)?;
+        Ok(page.chunks)
     }
-    page.check(tail)?;
-    Ok(page.chunks)
 }
 
 fn is_near(first: &JournalRef, last: &JournalRef, next: &JournalRef) -> bool {
@@ -144,10 +149,15 @@ struct Page {
 }
 
 impl Page {
-    fn read_run(&mut self, reader: &FiledReader, run: &Run) -> Result<(), StorageError> {
+    fn read_run(
+        &mut self,
+        reader: &FiledReader,
+        run: &Run,
+        cache: &BlockCache,
+    ) -> Result<(), StorageError> {
         let mut from = self.range.from.max(run.first);
         while from < run.end.min(self.range.until) && !self.full {
-            let chunks = reader.read(run, from, self.room.max(1))?;
+            let chunks = reader.read(run, from, self.room.max(1), cache)?;
             let Some(last) = chunks.last() else { break };
             from = last.end();
             chunks.iter().for_each(|chunk| self.take(chunk));

@@ -9,7 +9,7 @@ use streamkeeper_protocol::{Batch, StreamName};
 use streamkeeper_storage::{Chunk, StorageError};
 
 use super::writer::trailer;
-use super::{Cover, HEADER_BYTES, MAGIC, Run, TRAILER_BYTES};
+use super::{BlockCache, Cover, HEADER_BYTES, MAGIC, Run, TRAILER_BYTES};
 use crate::codec::{Malformed, Reader, read_name};
 use crate::env::File;
 use crate::{frame, journal};
@@ -70,10 +70,14 @@ impl FiledReader {
         run: &Run,
         from: u64,
         bytes: u64,
+        cache: &BlockCache,
     ) -> Result<Vec<Chunk>, StorageError> {
+        let cached = |offset: u64, size: u32| {
+            let read = || self.block(&self.frame(offset, u64::from(size))?);
+            cache.block(self.cover, offset, read)
+        };
         if run.index == 0 {
-            let body = self.frame(run.offset, u64::from(run.size))?;
-            return Ok(vec![self.block(&body)?]);
+            return Ok(vec![cached(run.offset, run.size)?]);
         }
         let blocks = self.blocks(run)?;
         let first = blocks.partition_point(|(position, ..)| *position <= from).saturating_sub(1);
@@ -84,28 +88,7 @@ impl FiledReader {
         if size >= READ_AHEAD_BYTES {
             self.file.will_read(begin, 2 * size);
         }
-        let span = self.intact(&wanted, size)?;
-        let chunk = |(_, offset, size): (u64, u64, u32)| {
-            let at = (offset - begin) as usize;
-            self.block(&span.slice(at + frame::HEADER_BYTES..at + size as usize))
-        };
-        wanted.into_iter().map(chunk).collect()
-    }
-
-    /// Reads blocks that lie one behind the other, `size` bytes together, and checks each while it is in
-    /// the processor's cache.
-    fn intact(&self, blocks: &[(u64, u64, u32)], size: u64) -> Result<Bytes, StorageError> {
-        let mut span = Vec::with_capacity(size as usize);
-        for &(_, offset, size) in blocks {
-            let at = span.len();
-            span.resize(at + size as usize, 0);
-            let block = &mut span[at..];
-            let read = journal::read_full(&*self.file, block, offset).map_err(unavailable)?;
-            if read < block.len() || !frame::is_whole(block) {
-                return Err(self.damaged(offset));
-            }
-        }
-        Ok(Bytes::from(span))
+        wanted.into_iter().map(|(_, offset, size)| cached(offset, size)).collect()
     }
 
     fn blocks(&self, run: &Run) -> Result<Vec<(u64, u64, u32)>, StorageError> {

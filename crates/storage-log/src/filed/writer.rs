@@ -11,7 +11,6 @@ use streamkeeper_storage::Chunk;
 use super::{BLOCK_BYTES, Cover, HEADER_BYTES, MAGIC, Run, TRAILER_BYTES};
 use crate::codec::Writer;
 use crate::crc32c;
-use crate::engine::Pace;
 use crate::env::{Env, File};
 use crate::{frame, journal};
 
@@ -22,10 +21,13 @@ const MAX_RUN_BYTES: u64 = 32 << 20;
 const WRITE_BYTES: usize = 1 << 20;
 
 /// After how much it is synced, so that commits never wait behind a great deal of it.
-const SYNC_BYTES: u64 = 8 << 20;
+const SYNC_BYTES: u64 = 2 << 20;
 
 /// The name of a filed segment until it is whole.
 pub(crate) const TEMPORARY: &str = "filing.tmp";
+
+/// Called after so many bytes were written; may pause, and fails if the writing is to be given up.
+pub(crate) type Pace<'a> = dyn Fn(u64) -> io::Result<()> + 'a;
 
 /// A filed segment that is being written. Streams come in ascending order of their ids.
 pub(crate) struct FiledWriter<'a> {
@@ -40,7 +42,7 @@ pub(crate) struct FiledWriter<'a> {
     streams: u64,
     run: Option<OpenRun>,
     runs: Vec<Run>,
-    pace: Option<&'a Pace>,
+    pace: Option<&'a Pace<'a>>,
     unsynced: u64,
 }
 
@@ -61,12 +63,12 @@ struct Block {
 }
 
 impl<'a> FiledWriter<'a> {
-    /// Begins one. `pace`: how fast to write.
+    /// Begins one.
     pub(crate) fn create(
         env: &'a dyn Env,
         dir: &Path,
         cover: Cover,
-        pace: Option<&'a Pace>,
+        pace: Option<&'a Pace<'a>>,
     ) -> io::Result<Self> {
         discard(env, dir)?;
         let temporary = dir.join(TEMPORARY);
@@ -191,19 +193,22 @@ impl<'a> FiledWriter<'a> {
     fn end_block(&mut self) -> io::Result<()> {
         let offset = self.offset();
         let Some(run) = &mut self.run else { return Ok(()) };
-        if run.block.lengths.is_empty() {
+        let block = &mut run.block;
+        if block.lengths.is_empty() {
             return Ok(());
         }
-        let block = std::mem::take(&mut run.block);
-        let mut body = Vec::with_capacity(block.messages.len() + 3 * block.lengths.len() + 16);
-        let mut w = Writer(&mut body);
+        let mut before = Vec::with_capacity(3 * block.lengths.len() + 16);
+        let mut w = Writer(&mut before);
         w.varint(block.position);
         w.varint(block.lengths.len() as u64);
         block.lengths.iter().for_each(|length| w.varint(u64::from(*length)));
-        body.extend_from_slice(&block.messages);
-        let framed = frame::seal_body(&body);
-        run.blocks.push((block.position, offset, framed.len() as u32));
-        self.buffer.extend_from_slice(&framed);
+        self.buffer.extend_from_slice(&frame::header_of(&before, &block.messages));
+        self.buffer.extend_from_slice(&before);
+        self.buffer.extend_from_slice(&block.messages);
+        let size = frame::HEADER_BYTES + before.len() + block.messages.len();
+        run.blocks.push((block.position, offset, size as u32));
+        block.lengths.clear();
+        block.messages.clear();
         match self.buffer.len() >= WRITE_BYTES {
             true => self.flush(),
             false => Ok(()),
@@ -248,7 +253,7 @@ impl<'a> FiledWriter<'a> {
             self.file.sync()?;
             self.unsynced = 0;
         }
-        self.pace.map_or(Ok(()), |pace| pace.wrote(self.env, bytes.len() as u64))
+        self.pace.map_or(Ok(()), |pace| pace(bytes.len() as u64))
     }
 }
 

@@ -163,5 +163,6 @@ impl World {
         self.options.prepared_bytes = self.chance.pick(&[0, 3 << 10, 10 << 10, 50 << 10, 1 << 20]);
         self.options.merge_width = self.chance.between(2, 3) as usize;
         self.options.max_filed_bytes = self.chance.pick(&[8 << 10, 64 << 10, 1 << 20]);
+        self.options.cache_bytes = self.chance.pick(&[0, 1 << 10, 1 << 20]);
     }
 }

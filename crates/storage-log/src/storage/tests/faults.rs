@@ -59,6 +59,11 @@ impl Stream {
         }
     }
 
+    /// How many bytes it has been given.
+    pub(super) fn size(&self) -> u64 {
+        self.version * MESSAGE_BYTES as u64
+    }
+
     /// How many bytes of it can be read.
     pub(super) async fn bytes(&self, log: &LogStorage) -> u64 {
         let range = Range { id: self.id, from: 0, until: u64::MAX, max_bytes: u64::MAX };
