@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use futures::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -28,6 +29,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait before accepting again when the machine is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+type Answer = Result<Response<Body>, Infallible>;
+
 /// What is served.
 pub(crate) struct App {
     /// The streams, which nearly every request is for.
@@ -37,14 +40,12 @@ pub(crate) struct App {
 }
 
 impl App {
-    async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Answers a request. Boxed, because a connection that waits for its next request should be small.
+    fn serve(self: &Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Answer> {
+        let app = self.clone();
         match self.streams.has(request.uri().path()) {
-            // Boxed, because a connection that waits for its next request should be small.
-            true => Box::pin(self.streams.serve(request)).await,
-            false => {
-                let answer = Box::pin(self.routes.clone().oneshot(request.map(Body::new)));
-                answer.await.unwrap_or_else(|impossible| match impossible {})
-            }
+            true => Box::pin(async move { Ok(app.streams.serve(request).await) }),
+            false => Box::pin(app.routes.clone().oneshot(request.map(Body::new))),
         }
     }
 }
@@ -86,19 +87,12 @@ fn spawn(
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let app = app.clone();
-    let service = service_fn(move |request| {
-        let app = app.clone();
-        async move { Ok::<_, Infallible>(app.serve(request).await) }
-    });
+    let service = service_fn(move |request| app.serve(request));
     let mut http = http.clone();
     http.http1().timer(HeaderTimer::default());
     let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
     let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection ended");
-        }
-    });
+    tokio::spawn(connection);
 }
 
 async fn pause(error: &io::Error) {

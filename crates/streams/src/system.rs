@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::events::Events;
 use crate::limits::{Limits, Permit};
 use crate::policies::Policies;
+use crate::stream_supervisor::stream::message::Message;
 use crate::{Clock, SystemClock, Unavailable, Webhooks, tree};
 
 /// A system of streams. Cheap to clone; every clone is the same system.
@@ -302,10 +303,15 @@ impl Streamkeeper {
 
     /// Whether writes can be expected to succeed; tells why not.
     pub fn health(&self) -> Result<(), Unavailable> {
-        if self.context.closing.is_cancelled() {
+        if self.is_closing() {
             return Err(Unavailable::ShuttingDown);
         }
         self.context.storage.health().map_err(Unavailable::Storage)
+    }
+
+    /// Whether live reads are to end.
+    fn is_closing(&self) -> bool {
+        self.context.closing.is_cancelled()
     }
 
     /// Returns when live reads are to end.
@@ -316,6 +322,10 @@ impl Streamkeeper {
     /// Ends live reads: each gets what there is, and no new one waits. Writes go on.
     pub fn end_live_reads(&self) {
         self.context.closing.cancel();
+        // Those who follow a stream wait for nothing but its actor.
+        for handle in self.context.registry.all_running() {
+            handle.cast(Message::Stir);
+        }
     }
 
     /// Shuts the system down: ends live reads, lets every stream answer what waits for it, then stops

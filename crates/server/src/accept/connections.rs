@@ -3,14 +3,15 @@
 //! `hyper_util::server::graceful` does the same; but it looks whether to stop through a channel, each time that a connection is
 //! polled. Here that is one atomic load.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::fmt::Display;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use hyper_util::server::graceful::GracefulConnection;
 use parking_lot::Mutex;
+use pin_project_lite::pin_project;
 use slab::Slab;
 use tokio::sync::watch;
 
@@ -41,24 +42,10 @@ impl Connections {
     }
 
     /// Runs a connection to its end, in a task that polls nothing else.
-    pub(super) fn watch<C: GracefulConnection>(
-        &self,
-        connection: C,
-    ) -> impl Future<Output = C::Output> + use<C> {
+    pub(super) fn watch<C>(&self, connection: C) -> Watched<C> {
         let shared = self.shared.clone();
-        let mut place = Place { shared, waker: None, _open: self.open.subscribe() };
-        async move {
-            let mut connection = pin!(connection);
-            let mut told = false;
-            poll_fn(|context| {
-                if !told && place.is_stopping(context) {
-                    told = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                connection.as_mut().poll(context)
-            })
-            .await
-        }
+        let place = Place { shared, waker: None, _open: self.open.subscribe() };
+        Watched { connection, place, told: false }
     }
 
     /// Lets every connection finish the request that it is at, and waits until all are closed.
@@ -68,6 +55,37 @@ impl Connections {
             waker.wake();
         }
         self.open.closed().await;
+    }
+}
+
+pin_project! {
+    /// A connection that runs to its end, or until it is told to stop and has finished its request.
+    ///
+    /// Not an `async` block, which would hold the connection twice.
+    pub(super) struct Watched<C> {
+        #[pin]
+        connection: C,
+        place: Place,
+        told: bool,
+    }
+}
+
+impl<C> Future for Watched<C>
+where
+    C: GracefulConnection<Error: Display>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut watched = self.project();
+        if !*watched.told && watched.place.is_stopping(context) {
+            *watched.told = true;
+            watched.connection.as_mut().graceful_shutdown();
+        }
+        if let Err(error) = ready!(Future::poll(watched.connection, context)) {
+            tracing::debug!(%error, "connection ended");
+        }
+        Poll::Ready(())
     }
 }
 

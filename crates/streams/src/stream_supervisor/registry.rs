@@ -113,6 +113,11 @@ impl Registry {
         self.running_if(self.census.excess(), |handle| handle.used() < before)
     }
 
+    /// All actors.
+    pub(crate) fn all_running(&self) -> Vec<Arc<Handle>> {
+        self.running_if(usize::MAX, |_| true)
+    }
+
     fn running_if(&self, most: usize, is_idle: impl Fn(&Handle) -> bool) -> Vec<Arc<Handle>> {
         let running = self.slots.iter().filter_map(|slot| match &slot.state {
             SlotState::Running(handle) if is_idle(handle) => Some(handle.clone()),

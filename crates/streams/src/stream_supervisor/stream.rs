@@ -202,6 +202,10 @@ impl State {
                 self.take_outcomes()?;
                 self.reloaded(*state)
             }
+            Message::Stir => {
+                self.views.send_modify(|_| ());
+                Ok(())
+            }
             Message::Doze => {
                 self.doze();
                 Ok(())

@@ -183,10 +183,14 @@ impl Subscription {
             return Ok(self.deliver(first));
         }
         loop {
-            if self.ended || self.system.context.closing.is_cancelled() {
+            if self.ended || self.system.is_closing() {
                 return Ok(None);
             }
             let Some(view) = self.latest().await? else { continue };
+            // Again, because this may be the view by which the actor wakes those who follow it then.
+            if self.system.is_closing() {
+                return Ok(None);
+            }
             let live = same_life(readable(&view)?.clone(), self.id)?;
             let news = live.tail > self.next_offset.position() || live.closed;
             if news {
@@ -216,18 +220,10 @@ impl Subscription {
         }
     }
 
-    /// Waits until the view is another one, or the actor has ended, or the system shuts down.
+    /// Waits until the view is another one, or the actor has ended, or live reads are to end.
     async fn changed(&mut self) {
         let Some(follow) = &mut self.follow else { return };
-        let alive = tokio::select! {
-            biased;
-            changed = follow.views.changed() => changed.is_ok(),
-            () = self.system.context.closing.cancelled() => {
-                self.ended = true;
-                return;
-            }
-        };
-        if !alive {
+        if follow.views.changed().await.is_err() {
             self.follow = None;
         }
     }

@@ -39,6 +39,8 @@ pub(crate) enum Message {
     Wait(Waiter),
     /// Follow the stream.
     Subscribe { reply: oneshot::Sender<Follow> },
+    /// Let those who follow the stream look around: live reads are to end.
+    Stir,
     /// Storage has told outcomes of commits that are in flight.
     Committed,
     /// What storage holds, after it has refused a record that others were decided upon.
@@ -62,7 +64,12 @@ impl Message {
             | Self::Truncate { .. }
             | Self::Wait(_)
             | Self::Subscribe { .. } => true,
-            Self::Touch | Self::Committed | Self::Reloaded(_) | Self::Expire | Self::Doze => false,
+            Self::Touch
+            | Self::Stir
+            | Self::Committed
+            | Self::Reloaded(_)
+            | Self::Expire
+            | Self::Doze => false,
         }
     }
 
@@ -76,7 +83,7 @@ impl Message {
             Self::Release { reply, .. } => drop(reply.send(Err(why.clone()))),
             Self::PlanCompaction { reply } => drop(reply.send(Err(why.clone()))),
             Self::Truncate { reply, .. } => drop(reply.send(Err(why.clone()))),
-            Self::Touch | Self::Expire | Self::Doze => {}
+            Self::Touch | Self::Stir | Self::Expire | Self::Doze => {}
             other => return Some(other),
         }
         None
