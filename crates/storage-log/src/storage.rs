@@ -7,6 +7,7 @@
 //! If the commit thread panics, the log is done with, as after a failed sync. Filing is begun again.
 
 mod filing;
+mod in_flight;
 mod queue;
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use streamkeeper_storage::{Chunk, Commit, Entry, Range, Storage, StorageError};
 use tokio::sync::oneshot;
 
 use self::filing::{Chore, Trouble};
+use self::in_flight::{InFlight, Place};
 use self::queue::{Queue, Taker};
 use crate::OpenError;
 use crate::engine::{Engine, LogOptions, OpenReport, Submission};
@@ -44,6 +46,7 @@ const SHORT_LIST: usize = 1000;
 pub struct LogStorage {
     engine: Arc<Engine>,
     queue: Arc<Queue>,
+    in_flight: Arc<InFlight>,
     /// What the filing thread is to do; it ends when the commit thread lets go of it, too.
     chores: Option<Sender<Chore>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -51,8 +54,9 @@ pub struct LogStorage {
     trouble: Trouble,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all are commits")]
 enum Request {
-    Commit(Submission),
+    Commit(Submission, Place),
     /// Tells when everything before it is durable.
     Barrier(oneshot::Sender<()>),
 }
@@ -72,20 +76,22 @@ impl LogStorage {
         let (engine, report) = Engine::open(env, dir, options)?;
         let engine = Arc::new(engine);
         let queue = Arc::new(Queue::default());
+        let in_flight = Arc::new(InFlight::default());
         let (chores, filing) = mpsc::channel();
         let trouble = Trouble::default();
         // What an earlier process has sealed waits to be filed.
         let _ = chores.send(Chore::Sealed);
         let committer = spawn("streamkeeper-commit", {
-            let (engine, requests, chores) = (engine.clone(), Taker(queue.clone()), chores.clone());
-            move || commit_loop(&engine, &requests, &chores)
+            let (engine, requests) = (engine.clone(), Taker(queue.clone()));
+            let (in_flight, chores) = (in_flight.clone(), chores.clone());
+            move || commit_loop(&engine, &requests, &in_flight, &chores)
         })?;
         let filer = spawn("streamkeeper-filing", {
             let (engine, trouble) = (engine.clone(), trouble.clone());
             move || filing::run(&engine, &filing, &trouble)
         })?;
         let threads = Mutex::new(vec![committer, filer]);
-        Ok((Self { engine, queue, chores: Some(chores), threads, trouble }, report))
+        Ok((Self { engine, queue, in_flight, chores: Some(chores), threads, trouble }, report))
     }
 
     /// Waits until what is sealed is filed and merged, as far as it can be. Blocks; for tools and tests.
@@ -118,17 +124,18 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     Ok(thread::Builder::new().name(name.to_owned()).spawn(run)?)
 }
 
-fn commit_loop(engine: &Engine, queue: &Taker, chores: &Sender<Chore>) {
+fn commit_loop(engine: &Engine, queue: &Taker, in_flight: &InFlight, chores: &Sender<Chore>) {
     let mut requests = VecDeque::new();
-    let mut submissions = Vec::new();
+    let mut batch = Batch::default();
     while queue.take(&mut requests) {
         while !requests.is_empty() {
-            let barriers = next_batch(&mut requests, &mut submissions);
-            if engine.commit(&mut submissions).is_some() {
+            batch.fill(&mut requests);
+            if engine.commit(&mut batch.submissions).is_some() {
                 let _ = chores.send(Chore::Sealed);
             }
-            // Whoever gave up waiting needs no answer.
-            for barrier in barriers {
+            batch.places.drain(..).for_each(|place| in_flight.remove(place));
+            for barrier in batch.barriers.drain(..) {
+                // Whoever gave up waiting needs no answer.
                 let _ = barrier.send(());
             }
         }
@@ -136,33 +143,42 @@ fn commit_loop(engine: &Engine, queue: &Taker, chores: &Sender<Chore>) {
     engine.trim();
 }
 
-/// Moves what one sync is to make durable; returns who is to be told of it.
-fn next_batch(
-    requests: &mut VecDeque<Request>,
-    submissions: &mut Vec<Submission>,
-) -> Vec<oneshot::Sender<()>> {
-    let mut barriers = Vec::new();
-    let mut bytes = 0;
-    while submissions.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
-        match requests.pop_front() {
-            Some(Request::Commit(submission)) => {
-                bytes += submission.entry.record.batch().map_or(0, |batch| batch.size());
-                submissions.push(submission);
+/// What one sync is to make durable, and who is to be told of it.
+#[derive(Default)]
+struct Batch {
+    submissions: Vec<Submission>,
+    places: Vec<Place>,
+    barriers: Vec<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    /// Moves requests here, as many as fit.
+    fn fill(&mut self, requests: &mut VecDeque<Request>) {
+        let mut bytes = 0;
+        while self.submissions.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+            match requests.pop_front() {
+                Some(Request::Commit(submission, place)) => {
+                    bytes += submission.entry.record.batch().map_or(0, |batch| batch.size());
+                    self.submissions.push(submission);
+                    self.places.push(place);
+                }
+                Some(Request::Barrier(barrier)) => self.barriers.push(barrier),
+                None => break,
             }
-            Some(Request::Barrier(barrier)) => barriers.push(barrier),
-            None => break,
         }
     }
-    barriers
 }
 
 #[async_trait]
 impl Storage for LogStorage {
     async fn load(&self, name: &StreamName) -> Result<Option<StreamState>, StorageError> {
-        // An actor that is started again must see what its predecessor had in flight.
-        let (barrier, passed) = oneshot::channel();
-        if self.queue.push(Request::Barrier(barrier)) {
-            drop(passed.await);
+        // An actor that is started again must see what its predecessor had in flight. One that was dormant
+        // had nothing, and must not wait for the commits of others.
+        if self.in_flight.may_have(name) {
+            let (barrier, passed) = oneshot::channel();
+            if self.queue.push(Request::Barrier(barrier)) {
+                drop(passed.await);
+            }
         }
         self.engine.load(name)
     }
@@ -172,8 +188,9 @@ impl Storage for LogStorage {
             return Commit::ready(Err(error));
         }
         let (completer, commit) = Commit::pending();
+        let place = self.in_flight.add(&entry.name);
         // If the thread is gone, dropping the completer fails the commit.
-        self.queue.push(Request::Commit(Submission { entry, completer }));
+        self.queue.push(Request::Commit(Submission { entry, completer }, place));
         commit
     }
 

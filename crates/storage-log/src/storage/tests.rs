@@ -1,6 +1,7 @@
 //! The log behind its threads: the contract, and what becomes of threads that fail.
 
 mod faults;
+mod in_flight;
 mod merging;
 mod queue;
 mod space;

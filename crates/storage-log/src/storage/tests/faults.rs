@@ -59,6 +59,10 @@ impl Stream {
         }
     }
 
+    pub(super) fn name(&self) -> &StreamName {
+        &self.name
+    }
+
     /// How many bytes it has been given.
     pub(super) fn size(&self) -> u64 {
         self.version * MESSAGE_BYTES as u64
