@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use self::frames::Frames;
-pub(crate) use self::scan::{Scan, scan};
+pub(crate) use self::scan::{Scan, Sorted, scan, sort};
 
 use crate::crc32c;
 use crate::env::{Env, File};

@@ -75,4 +75,12 @@ impl Record {
             _ => None,
         }
     }
+
+    /// The same, for whoever needs nothing else of the record.
+    pub fn into_batch(self) -> Option<Batch> {
+        match self {
+            Self::Created { batch, .. } | Self::Appended { batch, .. } => batch,
+            _ => None,
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! Filing: a sealed journal segment is rewritten sorted by stream, and then removed.
 
-use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 
-use streamkeeper_protocol::stream::StreamId;
 use streamkeeper_storage::{Chunk, StorageError};
 
 use super::{Engine, Filed, Installed, Runs};
 use crate::filed::{self, Cover, FiledReader, FiledWriter, Run};
-use crate::journal;
+use crate::frame::RecordFrame;
+use crate::journal::{self, Sorted};
 
 impl Engine {
     /// Files the oldest sealed journal segment; `false` if there is none. Safe to be cut short.
@@ -21,44 +21,44 @@ impl Engine {
         let Some(number) = self.sealed().first().copied() else { return Ok(false) };
         let segment = self.segments.read().get(&number).cloned();
         let Some(segment) = segment else { return Ok(false) };
-        let scan = journal::scan(&segment, true).map_err(|error| self.filing_failed(&error))?;
-        let mut streams: BTreeMap<StreamId, Vec<Chunk>> = BTreeMap::new();
-        for (_, _, frame) in scan.records {
-            let chunks = streams.entry(frame.id).or_default();
-            if let Some(batch) = frame.record.batch() {
-                chunks.push(Chunk { position: frame.position, batch: batch.clone() });
-            }
-        }
-        if !scan.corrupt.is_empty() || scan.torn > 0 {
+        let damaged = || {
             // What is damaged must stay where a repair can find it.
             let what = format!("journal segment {number:x} is damaged and is not filed");
-            return Err(StorageError::Corrupt(what));
-        }
+            StorageError::Corrupt(what)
+        };
+        let sorted = journal::sort(&segment).map_err(|error| self.filing_failed(&error))?;
+        let sorted = sorted.ok_or_else(damaged)?;
         let cover = Cover { first: number, last: number, generation: 0 };
-        let filed =
-            self.write_filed(cover, &streams).map_err(|error| self.filing_failed(&error))?;
+        let filed = self.write_filed(cover, &sorted).map_err(|error| {
+            let failed = self.filing_failed(&error);
+            if error.kind() == ErrorKind::InvalidData { damaged() } else { failed }
+        })?;
         self.install(cover, filed, number);
         Ok(true)
     }
 
-    fn write_filed(
-        &self,
-        cover: Cover,
-        streams: &BTreeMap<StreamId, Vec<Chunk>>,
-    ) -> std::io::Result<Installed> {
+    /// Fails with [`ErrorKind::InvalidData`] if a record makes no sense.
+    fn write_filed(&self, cover: Cover, sorted: &Sorted) -> io::Result<Installed> {
         let pace = |bytes| self.pace.wrote(&*self.env, bytes, self.options.filing_bytes_per_second);
         let mut writer = FiledWriter::create(&*self.env, &self.filed_dir, cover, Some(&pace))?;
         let mut installed = Vec::new();
-        for (id, chunks) in streams {
-            let Some(stream) = self.index.get(*id) else {
-                writer.tombstone(*id);
+        for (id, records) in sorted.streams() {
+            let Some(stream) = self.index.get(id) else {
+                writer.tombstone(id);
                 continue;
             };
             let (state, kept) = stream.look(|slot| (slot.filed_state(), slot.kept()));
-            for chunk in chunks.iter().filter(|chunk| chunk.end() > kept) {
-                writer.add(chunk)?;
+            for (_, at) in records {
+                let frame = sorted.record(*at).ok_or(ErrorKind::InvalidData)?;
+                let RecordFrame { position, record, .. } = frame;
+                if let Some(batch) = record.into_batch() {
+                    let chunk = Chunk { position, batch };
+                    if chunk.end() > kept {
+                        writer.add(&chunk)?;
+                    }
+                }
             }
-            installed.push((*id, writer.end_stream(*id, &stream.name, &state)?));
+            installed.push((id, writer.end_stream(id, &stream.name, &state)?));
         }
         let file = writer.finish()?;
         Ok((FiledReader { cover, file }, installed))
@@ -100,13 +100,13 @@ impl Engine {
     }
 
     /// A filing that fails leaves the journal as it is; it is tried again later.
-    pub(super) fn filing_failed(&self, error: &std::io::Error) -> StorageError {
+    pub(super) fn filing_failed(&self, error: &io::Error) -> StorageError {
         // What was begun only takes space; if it cannot be removed now, the next filing does it.
         if let Err(error) = filed::discard(&*self.env, &self.filed_dir) {
             tracing::debug!(%error, "an unfinished filed segment was not removed");
         }
         match error.kind() {
-            std::io::ErrorKind::StorageFull => StorageError::Full,
+            ErrorKind::StorageFull => StorageError::Full,
             _ => StorageError::Unavailable(format!("filing failed: {error}")),
         }
     }

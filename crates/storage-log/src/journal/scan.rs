@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use streamkeeper_protocol::stream::StreamId;
 
-use super::{SEGMENT_HEADER_BYTES, Segment, read_full};
+use super::{SEGMENT_HEADER_BYTES, Segment};
 use crate::frame::{self, Frame, HEADER_BYTES, RecordFrame, Salt};
 
 /// What a segment holds.
@@ -37,11 +37,48 @@ pub(crate) struct CorruptFrame {
 
 /// Reads a whole segment. `sealed`: another segment follows it, so that all of it was durable.
 pub(crate) fn scan(segment: &Segment, sealed: bool) -> io::Result<Scan> {
-    let length = segment.file.len()?;
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    let read = read_full(&*segment.file, &mut bytes, 0)?;
-    bytes.truncate(read);
-    Ok(Scanner { bytes: Bytes::from(bytes), salt: segment.salt }.scan(sealed))
+    Ok(Scanner::read(segment)?.scan(sealed))
+}
+
+/// A sealed segment in memory, sorted by stream.
+pub(crate) struct Sorted {
+    scanner: Scanner,
+    /// The stream and the place of each record, by streams, and of each stream in order.
+    records: Vec<(StreamId, usize)>,
+}
+
+/// Reads a sealed segment and sorts it; `None` if anything of it is damaged.
+pub(crate) fn sort(segment: &Segment) -> io::Result<Option<Sorted>> {
+    let scanner = Scanner::read(segment)?;
+    let mut records = Vec::new();
+    let mut at = SEGMENT_HEADER_BYTES as usize;
+    while at < scanner.bytes.len() {
+        let Some(body) = scanner.intact_body(at) else { return Ok(None) };
+        match frame::stream_id(&scanner.bytes[body.clone()]) {
+            Some(id) => records.push((id, at)),
+            None if frame::is_plausible(&scanner.bytes[body.clone()]) => {}
+            None => return Ok(None),
+        }
+        at = body.end;
+    }
+    records.sort_unstable();
+    Ok(Some(Sorted { scanner, records }))
+}
+
+impl Sorted {
+    /// The streams, each with the places of its records.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = (StreamId, &[(StreamId, usize)])> {
+        let alike = |a: &(StreamId, usize), b: &(StreamId, usize)| a.0 == b.0;
+        self.records.chunk_by(alike).map(|records| (records[0].0, records))
+    }
+
+    /// The record at a place; `None` if it makes no sense, though it is intact.
+    pub(crate) fn record(&self, at: usize) -> Option<RecordFrame> {
+        match self.scanner.frame(self.scanner.frame_bytes(at)?.1)? {
+            Frame::Record(record) => Some(record),
+            Frame::Mark(_) => None,
+        }
+    }
 }
 
 struct Scanner {
@@ -50,6 +87,12 @@ struct Scanner {
 }
 
 impl Scanner {
+    fn read(segment: &Segment) -> io::Result<Self> {
+        let length = usize::try_from(segment.file.len()?).map_err(io::Error::other)?;
+        let bytes = Bytes::from(segment.file.read(0, length)?);
+        Ok(Self { bytes, salt: segment.salt })
+    }
+
     fn scan(&self, sealed: bool) -> Scan {
         let length = self.bytes.len();
         // Zeros at the end were written ahead of it, unless they are vouched for.
@@ -91,12 +134,20 @@ impl Scanner {
 
     /// The frame at an offset and the offset behind it, if it is whole.
     fn intact_frame(&self, at: usize) -> Option<(usize, Frame)> {
+        let body = self.intact_body(at)?;
+        let end = body.end;
+        Some((end, self.frame(body)?))
+    }
+
+    /// Where the body of the frame at an offset is, if its checksum is right.
+    fn intact_body(&self, at: usize) -> Option<Range<usize>> {
         let (header, body) = self.frame_bytes(at)?;
-        if !frame::is_intact(header, &self.bytes[body.clone()], self.salt.at(at as u64)) {
-            return None;
-        }
-        let frame = frame::decode(&self.bytes.slice(body.clone())).ok()?;
-        Some((body.end, frame))
+        let intact = frame::is_intact(header, &self.bytes[body.clone()], self.salt.at(at as u64));
+        intact.then_some(body)
+    }
+
+    fn frame(&self, body: Range<usize>) -> Option<Frame> {
+        frame::decode(&self.bytes.slice(body)).ok()
     }
 
     fn frame_bytes(&self, at: usize) -> Option<([u8; HEADER_BYTES], Range<usize>)> {
