@@ -42,6 +42,8 @@ use axum::Router;
 use axum::extract::{OriginalUri, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use http::Method;
 use streamkeeper::Streamkeeper;
 
@@ -83,11 +85,11 @@ impl Streams {
     }
 
     /// Answers a request whose path is below the mount.
-    pub async fn serve<B>(&self, request: http::Request<B>) -> Response
+    pub fn serve<B>(&self, request: http::Request<B>) -> BoxFuture<'static, Response>
     where
-        B: http_body::Body<Data = Bytes, Error: ToString> + Send + Unpin,
+        B: http_body::Body<Data = Bytes, Error: ToString + Send> + Send + Unpin + 'static,
     {
-        serve(&self.api, self.mount.len(), request).await
+        serve(self.api.clone(), self.mount.len(), request)
     }
 }
 
@@ -108,49 +110,53 @@ async fn nested(State(api): State<Arc<Api>>, mut request: Request) -> Response {
             mount
         }
     };
-    serve(&api, mount, request).await
+    serve(api, mount, request).await
 }
 
 /// Answers a request for the stream whose name begins `mount` bytes into the path.
-async fn serve<B>(api: &Api, mount: usize, request: http::Request<B>) -> Response
+///
+/// Each kind of request is a future of its own, boxed: one that could be any of them would be as large as
+/// the largest, and hold the request once for every function that it is handed through.
+fn serve<B>(api: Arc<Api>, mount: usize, request: http::Request<B>) -> BoxFuture<'static, Response>
 where
-    B: http_body::Body<Data = Bytes, Error: ToString> + Send + Unpin,
-{
-    let mut response = match answer(api, mount, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    };
-    cors::decorate(response.headers_mut());
-    response
-}
-
-async fn answer<B>(api: &Api, mount: usize, request: http::Request<B>) -> Result<Response, Problem>
-where
-    B: http_body::Body<Data = Bytes, Error: ToString> + Send + Unpin,
+    B: http_body::Body<Data = Bytes, Error: ToString + Send> + Send + Unpin + 'static,
 {
     let (parts, body) = request.into_parts();
     if parts.method != Method::OPTIONS
         && let Some(route) = subscriptions::Route::of(&parts.uri, mount)
     {
-        let body = body::read(api, &parts.headers, body);
-        // Boxed, so that what is rare does not make every request large.
-        return Ok(Box::pin(subscriptions::answer(api, &route, &parts, body)).await);
+        return finish(async move {
+            let body = body::read(&api, &parts.headers, body);
+            Ok(subscriptions::answer(&api, &route, &parts, body).await)
+        });
     }
     match parts.method {
-        Method::GET => get::handle(api, Target::of(parts, mount)?).await,
-        Method::HEAD => head::handle(api, Target::of(parts, mount)?).await,
+        Method::GET => finish(async move { get::handle(&api, Target::of(parts, mount)?).await }),
+        Method::HEAD => finish(async move { head::handle(&api, Target::of(parts, mount)?).await }),
         // The body is read before anything is refused, so that the client gets the answer.
-        Method::PUT => {
-            let body = body::read(api, &parts.headers, body).await?;
-            // What is rare is boxed, so that it does not make every request large.
-            Box::pin(put::handle(api, Target::of(parts, mount)?, body)).await
+        Method::PUT => finish(async move {
+            let body = body::read(&api, &parts.headers, body).await?;
+            put::handle(&api, Target::of(parts, mount)?, body).await
+        }),
+        Method::POST => finish(async move {
+            let body = body::read(&api, &parts.headers, body).await?;
+            post::handle(&api, Target::of(parts, mount)?, body).await
+        }),
+        Method::DELETE => {
+            finish(async move { delete::handle(&api, Target::of(parts, mount)?).await })
         }
-        Method::POST => {
-            let body = body::read(api, &parts.headers, body).await?;
-            post::handle(api, Target::of(parts, mount)?, body).await
-        }
-        Method::DELETE => Box::pin(delete::handle(api, Target::of(parts, mount)?)).await,
-        Method::OPTIONS => Ok(cors::preflight()),
-        _ => Err(Problem::method_not_allowed()),
+        Method::OPTIONS => finish(ready(Ok(cors::preflight()))),
+        _ => finish(ready(Err(Problem::method_not_allowed()))),
     }
+}
+
+fn finish(
+    answer: impl Future<Output = Result<Response, Problem>> + Send + 'static,
+) -> BoxFuture<'static, Response> {
+    let finished = answer.map(|answer| {
+        let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+        cors::decorate(response.headers_mut());
+        response
+    });
+    finished.boxed()
 }

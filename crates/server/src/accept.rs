@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Map};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -30,6 +31,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 type Answer = Result<Response<Body>, Infallible>;
+/// A request that is being answered.
+type Serving = Map<BoxFuture<'static, Response<Body>>, fn(Response<Body>) -> Answer>;
 
 /// What is served.
 pub(crate) struct App {
@@ -40,13 +43,15 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Answers a request. Boxed, because a connection that waits for its next request should be small.
-    fn serve(self: &Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Answer> {
-        let app = self.clone();
-        match self.streams.has(request.uri().path()) {
-            true => Box::pin(async move { Ok(app.streams.serve(request).await) }),
-            false => Box::pin(app.routes.clone().oneshot(request.map(Body::new))),
-        }
+    fn serve(&self, request: Request<Incoming>) -> Serving {
+        let answer = match self.streams.has(request.uri().path()) {
+            true => self.streams.serve(request),
+            false => {
+                let answer = self.routes.clone().oneshot(request.map(Body::new));
+                answer.map(|answer| answer.unwrap_or_else(|impossible| match impossible {})).boxed()
+            }
+        };
+        answer.map(Ok)
     }
 }
 
