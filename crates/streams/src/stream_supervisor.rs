@@ -76,6 +76,18 @@ impl Context {
         name: &StreamName,
         open: Open,
     ) -> Result<Arc<Handle>, OpenError> {
+        match self.registry.lookup(name) {
+            Lookup::Running(handle) => Ok(handle),
+            // Boxed, so that what is rare takes no room in every request.
+            _ => Box::pin(self.start_or_wait(name, open)).await,
+        }
+    }
+
+    async fn start_or_wait(
+        self: &Arc<Self>,
+        name: &StreamName,
+        open: Open,
+    ) -> Result<Arc<Handle>, OpenError> {
         if name.is_reserved() {
             return Err(OpenError::NotFound);
         }
