@@ -274,7 +274,7 @@ impl Catalog {
         match place {
             Place::Filed(cover, run) => {
                 let filed = self.filed.get(cover).ok_or_else(|| corrupt("a file is missing"))?;
-                filed.reader.read(run, from, READ_BYTES, &BlockCache::new(0))
+                filed.reader.read(run, from, READ_BYTES, &BlockCache::NONE)
             }
             Place::Journal { number, offset, length, .. } => {
                 let journal = self.journals.get(number);

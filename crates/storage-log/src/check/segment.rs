@@ -197,7 +197,7 @@ fn read_block(reader: &FiledReader, (first, offset, size): (u64, u64, u64), end:
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     let alone = Run { first, end, offset, size, index: 0 };
     let chunk = match reader
-        .read(&alone, first, u64::MAX, &BlockCache::new(0))
+        .read(&alone, first, u64::MAX, &BlockCache::NONE)
         .map(|mut chunks| chunks.pop())
     {
         Ok(Some(chunk)) if chunk.position == first && chunk.end() == end => Ok(chunk),
@@ -236,7 +236,7 @@ fn positions(reader: &FiledReader, run: &Run, frames: &[(u64, u64)]) -> Vec<(u64
         let size = u32::try_from(*size).ok()?;
         let alone = Run { first: 0, end: 0, offset: *offset, size, index: 0 };
         reader
-            .read(&alone, 0, u64::MAX, &BlockCache::new(0))
+            .read(&alone, 0, u64::MAX, &BlockCache::NONE)
             .ok()?
             .first()
             .map(|chunk| chunk.position)

@@ -20,12 +20,6 @@ const MIN_GARBAGE_BYTES: u64 = 64 * 1024;
 /// How much of a run is in memory at once.
 const COPY_BYTES: u64 = 1 << 20;
 
-fn has_long_runs(group: &[(Cover, &Filed)]) -> bool {
-    let bytes: u64 = group.iter().map(|(_, filed)| filed.runs.bytes).sum();
-    let runs: u64 = group.iter().map(|(_, filed)| filed.runs.count).sum();
-    runs > 0 && bytes >= runs * LONG_RUN_BYTES
-}
-
 impl Filed {
     fn is_rotten(&self) -> bool {
         self.rotten.load(Ordering::Relaxed)
@@ -126,7 +120,7 @@ impl Engine {
                 // What retention has dropped is left out, but for the rest of a block.
                 let mut from = run.first.max(kept);
                 while from < run.end {
-                    let chunks = reader.read(&run, from, COPY_BYTES, &BlockCache::new(0));
+                    let chunks = reader.read(&run, from, COPY_BYTES, &BlockCache::NONE);
                     let chunks = chunks.inspect_err(|error| self.found(cover, error))?;
                     let Some(end) = chunks.last().map(|chunk| chunk.end()) else { break };
                     for chunk in &chunks {
@@ -197,4 +191,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn has_long_runs(group: &[(Cover, &Filed)]) -> bool {
+    let bytes: u64 = group.iter().map(|(_, filed)| filed.runs.bytes).sum();
+    let runs: u64 = group.iter().map(|(_, filed)| filed.runs.count).sum();
+    runs > 0 && bytes >= runs * LONG_RUN_BYTES
 }

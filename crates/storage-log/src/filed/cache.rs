@@ -25,6 +25,9 @@ impl Weighter<(Cover, u64), Chunk> for Bytes {
 }
 
 impl BlockCache {
+    /// Keeps nothing.
+    pub(crate) const NONE: Self = Self(None);
+
     /// `bytes`: how much to keep; 0: nothing.
     pub(crate) fn new(bytes: u64) -> Self {
         let options = OptionsBuilder::new()
@@ -100,8 +103,9 @@ mod tests {
 
     #[test]
     fn one_without_room_holds_nothing() {
-        let cache = BlockCache::new(0);
-        assert!(is_read(&cache, COVER, 0) && is_read(&cache, COVER, 0));
+        for cache in [BlockCache::new(0), BlockCache::NONE] {
+            assert!(is_read(&cache, COVER, 0) && is_read(&cache, COVER, 0));
+        }
     }
 
     #[test]
