@@ -154,3 +154,27 @@ async fn it_is_cancel_safe() {
     }
     assert_eq!(all, expected);
 }
+
+/// Live reads end while their readers come, wait and read: none may miss it, and none is answered late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_subscriber_misses_that_live_reads_end() {
+    for _ in 0..50 {
+        let storage = Scripted::new();
+        let keeper = keeper(&storage).await;
+        let s = name("s");
+        keeper.create(&s, stream()).await.unwrap();
+        let mut readers = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let (keeper, s) = (keeper.clone(), s.clone());
+            readers.spawn(async move {
+                let mut subscription = keeper.subscribe(&s, ReadFrom::Start, ALL).await.unwrap();
+                rest(&mut subscription).await
+            });
+        }
+        keeper.append(&s, message("abc")).await.unwrap();
+        keeper.end_live_reads();
+        let all = tokio::time::timeout(Duration::from_secs(30), readers.join_all()).await;
+        let all = all.expect("every subscriber ends");
+        assert!(all.iter().all(|told| matches!(told.as_deref(), Ok("" | "abc"))), "{all:?}");
+    }
+}
