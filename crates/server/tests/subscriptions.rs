@@ -10,11 +10,22 @@ use streamkeeper::protocol::subscription::{
 use streamkeeper::{
     AckError, AppendRequest, ContentType, CreateRequest, Offset, StreamName, Streamkeeper,
 };
-use streamkeeper_storage_log::{LogOptions, LogStorage, export, import};
+use streamkeeper_storage_log::{LogOptions, LogStorage, OpenError, export, import};
+
+/// Opens a log. A task of a system that was shut down may hold it for a moment longer.
+async fn log(dir: &Path) -> LogStorage {
+    for _ in 0..1000 {
+        match LogStorage::open(dir, LogOptions::default()) {
+            Err(OpenError::InUse) => tokio::time::sleep(Duration::from_millis(10)).await,
+            opened => return opened.expect("a log").0,
+        }
+    }
+    panic!("the log is never let go");
+}
 
 async fn open(dir: &Path) -> Streamkeeper {
-    let (log, _) = LogStorage::open(dir, LogOptions::default()).expect("a log");
-    Streamkeeper::builder().storage(Arc::new(log)).start().await.expect("a system")
+    let log = Arc::new(log(dir).await);
+    Streamkeeper::builder().storage(log).start().await.expect("a system")
 }
 
 fn json() -> Option<ContentType> {
@@ -81,6 +92,8 @@ async fn a_subscription_goes_on_after_a_restart_and_after_a_move() {
     let told = keeper.subscriptions().get(&id()).await.expect("it exists");
     keeper.shutdown(Duration::from_secs(5)).await;
     drop(keeper);
+
+    drop(log(&here).await);
 
     let mut lines = Vec::new();
     export(&here, "", &mut lines, &mut |_, _| {}).expect("an export");
